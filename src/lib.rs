@@ -3,3 +3,5 @@
 //! Start with `docs/architecture.md`.
 
 pub mod clock;
+pub mod domain;
+pub mod slack;

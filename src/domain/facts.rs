@@ -1,0 +1,114 @@
+//! What was observed of the world before a plan is made.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The state of a rule (EventBridge `RuleState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleState {
+    /// Matches events.
+    Enabled,
+    /// Matches events, CloudTrail management events included. Counts as enabled and is never changed to plain enabled.
+    EnabledWithAllCloudtrailManagementEvents,
+    /// Matches nothing.
+    Disabled,
+}
+
+impl RuleState {
+    /// Whether the rule matches events.
+    pub fn is_enabled(self) -> bool {
+        match self {
+            Self::Enabled | Self::EnabledWithAllCloudtrailManagementEvents => true,
+            Self::Disabled => false,
+        }
+    }
+
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        if self.is_enabled() { "enabled" } else { "disabled" }
+    }
+}
+
+/// A rule as it was found (EventBridge `DescribeRule`, `ListTargetsByRule`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleFact {
+    /// Its state.
+    pub state: RuleState,
+    /// The AWS service that manages it; such a rule is never touched.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub managed_by: Option<String>,
+    /// The ARNs of its targets.
+    #[serde(default)]
+    pub targets: Vec<String>,
+}
+
+/// Messages in a dead-letter queue (SQS `GetQueueAttributes`); each number is AWS's approximation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DlqDepth {
+    /// ApproximateNumberOfMessages.
+    pub visible: i64,
+    /// ApproximateNumberOfMessagesNotVisible.
+    pub in_flight: i64,
+    /// ApproximateNumberOfMessagesDelayed.
+    pub delayed: i64,
+}
+
+impl DlqDepth {
+    /// All messages together.
+    pub fn total(self) -> i64 {
+        self.visible + self.in_flight + self.delayed
+    }
+}
+
+/// The state of an alarm (CloudWatch `StateValue`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "CloudWatch's own words")]
+pub enum AlarmState {
+    Ok,
+    Alarm,
+    InsufficientData,
+}
+
+/// An alarm as it was found (CloudWatch `DescribeAlarms`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmStatus {
+    /// Its state.
+    pub state: AlarmState,
+    /// CloudWatch's reason for it.
+    #[serde(default)]
+    pub reason: String,
+    /// Since when, UTC.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<Timestamp>,
+}
+
+/// What was observed before a plan was made. What could not be asked is absent, and said in `notes`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The rules that the command speaks of, by short name.
+    #[serde(default)]
+    pub rules: BTreeMap<String, RuleFact>,
+    /// The dead-letter queues by name.
+    #[serde(default)]
+    pub dlqs: BTreeMap<String, DlqDepth>,
+    /// The alarms by name; those that do not exist are absent.
+    #[serde(default)]
+    pub alarms: BTreeMap<String, AlarmStatus>,
+    /// What the failure and traffic metrics of each rule said of the minute that was running, by short name and metric:
+    /// the part of that minute's datapoint that the run did not cause.
+    #[serde(default)]
+    pub running_minute: BTreeMap<String, BTreeMap<String, i64>>,
+    /// The start of that minute, UTC.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub minute: Option<Timestamp>,
+    /// For `restore`: the states from before the last rollback, by short name, and which run that was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub before_rollback: Option<(super::RunId, BTreeMap<String, RuleState>)>,
+    /// What could not be observed, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
+}

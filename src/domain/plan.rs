@@ -1,0 +1,153 @@
+//! What a run will do, as a value. What is shown, approved, executed, resumed and undone is this one value.
+
+use std::fmt;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Command, OnGateFailure, OnInconclusive, Rule, RuleState, StepId};
+
+/// The version of the format below. Plans outlive the binary that wrote them: a change that an older reader would
+/// misunderstand gets a new number.
+pub const PLAN_VERSION: u32 = 1;
+
+/// The ordered steps of one run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The format's version.
+    pub version: u32,
+    /// What was asked for.
+    pub command: Command,
+    /// Where.
+    pub environment: String,
+    /// What will be done, in order.
+    pub steps: Vec<Step>,
+    /// What happens when a gate fails.
+    pub on_gate_failure: OnGateFailure,
+}
+
+/// The SHA-256 of a plan's JSON, in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PlanDigest(pub String);
+
+impl fmt::Display for PlanDigest {
+    /// The first twelve digits: enough for people to compare.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.get(..12).unwrap_or(&self.0))
+    }
+}
+
+/// One unit of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its name in the plan.
+    pub id: StepId,
+    /// What it does.
+    pub kind: StepKind,
+    /// The rule state that an abort of this run brings back; none when there is nothing to undo.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub undo: Option<RuleState>,
+    /// Whether the step asks a person before it is done.
+    #[serde(default)]
+    pub needs_person: bool,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum StepKind {
+    /// Act: set a rule's state and read it back.
+    SetRule {
+        /// Which.
+        rule: Rule,
+        /// On which bus.
+        bus: String,
+        /// The state that was found.
+        from: RuleState,
+        /// The state that is wanted.
+        to: RuleState,
+    },
+    /// Wait, watching the gate's checks of a rule all the while. A check that fails ends the wait at once.
+    Watch {
+        /// Which rule.
+        rule: Rule,
+        /// How long.
+        #[serde(rename = "for")]
+        lasting: SignedDuration,
+        /// How often the checks are made.
+        poll: SignedDuration,
+    },
+    /// Gate: let the metrics settle, then decide.
+    Gate {
+        /// Which rule.
+        rule: Rule,
+        /// How long metrics are given to arrive, after the wait.
+        settle: SignedDuration,
+        /// What happens when there was no traffic.
+        on_inconclusive: OnInconclusive,
+    },
+    /// Observe: the checklist of the environment.
+    Checklist,
+    /// Act: the emergency path, all rules off at once.
+    DisableAll {
+        /// Which, in order.
+        rules: Vec<Rule>,
+        /// On which bus.
+        bus: String,
+    },
+}
+
+impl Plan {
+    /// The digest that approvals are bound to.
+    pub fn digest(&self) -> PlanDigest {
+        // Struct fields keep their order and maps are sorted, so equal plans have equal JSON.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        PlanDigest(hex::encode(Sha256::digest(json)))
+    }
+
+    /// Whether any step changes the environment.
+    pub fn acts(&self) -> bool {
+        self.steps.iter().any(|step| step.kind.acts())
+    }
+
+    /// How long the plan takes when nothing goes wrong, AWS's own time aside.
+    pub fn expected(&self) -> SignedDuration {
+        self.steps.iter().fold(SignedDuration::ZERO, |sum, step| match &step.kind {
+            StepKind::Watch { lasting, .. } => sum.saturating_add(*lasting),
+            StepKind::Gate { settle, .. } => sum.saturating_add(*settle),
+            StepKind::SetRule { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => sum,
+        })
+    }
+}
+
+impl StepKind {
+    /// Whether it changes the environment.
+    pub fn acts(&self) -> bool {
+        match self {
+            Self::SetRule { .. } | Self::DisableAll { .. } => true,
+            Self::Watch { .. } | Self::Gate { .. } | Self::Checklist => false,
+        }
+    }
+
+    /// The rule that it is about, when it is about one.
+    pub fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::SetRule { rule, .. } | Self::Watch { rule, .. } | Self::Gate { rule, .. } => Some(rule),
+            Self::Checklist | Self::DisableAll { .. } => None,
+        }
+    }
+
+    /// What it does, for people: `Enable signal-generated`.
+    pub fn title(&self) -> String {
+        match self {
+            Self::SetRule { rule, to, .. } if to.is_enabled() => format!("Enable {}", rule.name),
+            Self::SetRule { rule, .. } => format!("Disable {}", rule.name),
+            Self::Watch { rule, .. } => format!("Watch {}", rule.name),
+            Self::Gate { rule, .. } => format!("Check {}", rule.name),
+            Self::Checklist => "Go through the checklist".to_owned(),
+            Self::DisableAll { .. } => "Disable all rules".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Slack: what comes in, what goes out, and how a run looks there. Only here is Slack spoken.
+
+pub mod message;
