@@ -4,4 +4,6 @@
 
 pub mod clock;
 pub mod domain;
+pub mod journal;
 pub mod slack;
+pub mod store;
