@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::faults::METRICS_INCOMPLETE;
 use super::input::Input;
 use super::metrics::{Bucket, MetricKey};
 use super::refusal::Refusal;
@@ -54,12 +55,21 @@ fn get_metric_data(state: &State, call: &CallContext, input: Input) -> Result<Va
         if newest_first {
             points.reverse();
         }
+        if state.fault(METRICS_INCOMPLETE) {
+            points.clear();
+        }
         if query.value.get("ReturnData").and_then(Value::as_bool).unwrap_or(true) {
             results.push((id, query.text("Label").map_or(label, str::to_owned), points));
         }
     }
     let page_size = usize::try_from(input.number("MaxDatapoints", DATAPOINTS_MAX, 1..=DATAPOINTS_MAX)?).unwrap_or(1);
-    page_of_results(input, results, page_size)
+    let mut answer = page_of_results(input, results, page_size)?;
+    if state.fault(METRICS_INCOMPLETE) {
+        for result in answer["MetricDataResults"].as_array_mut().into_iter().flatten() {
+            result["StatusCode"] = json!("InternalError");
+        }
+    }
+    Ok(answer)
 }
 
 /// An id begins with a small letter, so that expressions can name it.

@@ -18,6 +18,7 @@ pub const THROTTLE_SOME: &str = "aws.throttle-some";
 pub const UNREACHABLE: &str = "aws.unreachable";
 pub const SLOW: &str = "aws.slow";
 pub const METRICS_FORBIDDEN: &str = "aws.metrics-forbidden";
+pub const METRICS_INCOMPLETE: &str = "aws.metrics-incomplete";
 pub const ENABLE_DENIED: &str = "aws.enable-denied";
 pub const STALE_READS: &str = "aws.stale-reads";
 
@@ -99,7 +100,6 @@ pub fn alarm_fault(environment: &str, name: &str) -> String {
 }
 
 /// What a switch does beyond being on.
-#[derive(Clone)]
 enum Effect {
     None,
     Fill(String),
@@ -206,6 +206,7 @@ impl State {
             (UNREACHABLE, "AWS is unreachable"),
             (SLOW, "AWS is slow"),
             (METRICS_FORBIDDEN, "Metrics are forbidden"),
+            (METRICS_INCOMPLETE, "Metrics cannot be read completely"),
             (ENABLE_DENIED, "Enabling a rule is forbidden"),
             (STALE_READS, "Reads of rules are some seconds old"),
         ] {

@@ -79,7 +79,7 @@ fn assume_role(state: &mut State, call: &CallContext, input: Input) -> Result<Va
             "AccessKeyId": session.access_key,
             "SecretAccessKey": "sandbox",
             "SessionToken": "sandbox",
-            "Expiration": (call.now + SignedDuration::from_secs(seconds)).to_string(),
+            "Expiration": (call.now + SignedDuration::from_secs(seconds)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         },
         "AssumedRoleUser": {"AssumedRoleId": format!("AROASANDBOXROLE:{name}"), "Arn": session_arn(&session)},
     });

@@ -121,6 +121,11 @@ impl World {
         }
     }
 
+    /// Takes back the planned faults that no call has met yet.
+    pub fn cancel_injected(&self) {
+        self.lock().planned.clear();
+    }
+
     /// The planned faults that no call has met yet.
     pub fn faults_left(&self) -> Vec<ApiFault> {
         self.lock().planned.clone()

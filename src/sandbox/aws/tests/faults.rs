@@ -38,19 +38,30 @@ async fn throttling_is_told_in_each_services_words() {
     enable(&events).await.unwrap();
 }
 
+/// A client that tries each call three times.
+fn patient(stage: &Stage) -> Client {
+    let retries = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(1));
+    Client::from_conf(client!(aws_sdk_eventbridge, stage).config().to_builder().retry_config(retries).build())
+}
+
 #[tokio::test]
 async fn a_client_that_retries_gets_through_some_throttling() {
     let stage = Stage::new().await;
     stage.world.inject(ApiFault { operation: "EnableRule".to_owned(), times: 2, how: Failure::Throttle });
-    let patient = client!(aws_sdk_eventbridge, stage)
-        .config()
-        .to_builder()
-        .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(1)));
-    enable(&Client::from_conf(patient.build())).await.unwrap();
+    enable(&patient(&stage)).await.unwrap();
     let outcomes: Vec<Outcome> = stage.world.calls().into_iter().map(|call| call.outcome).collect();
     let throttled = Outcome::Refused("ThrottlingException".to_owned());
     assert_eq!(outcomes, [throttled.clone(), throttled, Outcome::Answered]);
     assert!(stage.world.faults_left().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_retries_gets_over_a_broken_connection() {
+    let stage = Stage::new().await;
+    plan(&stage, Failure::AfterEffect);
+    enable(&patient(&stage)).await.unwrap();
+    let outcomes: Vec<Outcome> = stage.world.calls().into_iter().map(|call| call.outcome).collect();
+    assert_eq!(outcomes, [Outcome::AnswerLost, Outcome::Answered]);
 }
 
 #[tokio::test]

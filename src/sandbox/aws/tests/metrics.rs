@@ -166,6 +166,19 @@ async fn datapoints_beyond_the_limit_come_on_the_next_page() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_completely_is_not_told_as_complete() {
+    let stage = Stage::new().await;
+    let cloudwatch = client!(aws_sdk_cloudwatch, stage);
+    stage.world.set_rule_state("orders-dev", "first-dev", RuleState::Enabled);
+    assert!(stage.world.set_fault("aws.metrics-incomplete", true));
+    stage.pass(120);
+    let data = cloudwatch.get_metric_data().metric_data_queries(query("a", "Invocations", BOTH));
+    let data = data.start_time(time(START.parse().unwrap())).end_time(time(stage.now())).send().await.unwrap();
+    assert_eq!(data.metric_data_results()[0].status_code(), Some(&StatusCode::InternalError));
+    assert!(data.metric_data_results()[0].values().is_empty());
+}
+
+#[tokio::test]
 async fn queries_that_make_no_sense_are_refused() {
     let stage = Stage::new().await;
     let cloudwatch = client!(aws_sdk_cloudwatch, stage);
