@@ -5,5 +5,7 @@
 pub mod clock;
 pub mod domain;
 pub mod journal;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod slack;
 pub mod store;

@@ -1,0 +1,4 @@
+//! The emulated surroundings of the bot: what `alch sandbox` and the tests talk to instead of the real services. It
+//! knows nothing of the bot itself.
+
+pub mod aws;
