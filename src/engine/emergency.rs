@@ -13,6 +13,7 @@ use crate::domain::{
 };
 use crate::runbook;
 use crate::store::{NewRun, StoreError};
+use tokio::task::JoinHandle;
 
 /// How long the telling waits for the database before it goes on without a run's number.
 const JOURNAL_PATIENCE: Duration = Duration::from_secs(1);
@@ -65,31 +66,15 @@ impl Engine {
         }
         let ended = rolled_back(&request.environment, &done.rules, done.verified, done.elapsed_ms);
         let story = story(&done, &ended);
-        let abort = journal.abort_handle();
-        let run = match tokio::time::timeout(JOURNAL_PATIENCE, journal).await {
-            Ok(Ok(Ok(run))) => Some(run),
-            Ok(Ok(Err(error))) => {
-                tracing::error!(environment = %request.environment, %error, "the rollback could not be journalled yet");
-                None
-            }
-            Ok(Err(_)) | Err(_) => {
-                abort.abort();
-                tracing::error!(environment = %request.environment, "the rollback could not be journalled yet");
+        let mut writing = tokio::spawn(self.clone().write_story(journal, request, story));
+        let run = match tokio::time::timeout(JOURNAL_PATIENCE, &mut writing).await {
+            Ok(written) => written.ok(),
+            Err(_) => {
+                tracing::error!("rolled back, but the database does not answer: the journal is written when it is back");
                 None
             }
         };
-        let written = match run {
-            Some(run) => self.store().signal(run, &story, self.clock().now()).await.is_ok(),
-            None => false,
-        };
-        if !written {
-            tracing::error!(
-                environment = %request.environment,
-                "rolled back, but the database is not reachable: the journal is written when it is back"
-            );
-            tokio::spawn(self.clone().journal_late(request, story));
-        }
-        Some(RollbackReport { run: run.filter(|_| written), ended })
+        Some(RollbackReport { run, ended })
     }
 
     /// The rollbacks that a crash has interrupted.
@@ -164,25 +149,36 @@ impl Engine {
         Ok(run)
     }
 
-    /// Tries until the database is back: what was done must not be missing from the audit log.
-    async fn journal_late(self, request: RollbackRequest, story: Vec<Event>) {
+    /// Journals what was done; tries until the database is back, because it must not be missing from the audit log.
+    async fn write_story(
+        self,
+        beginning: JoinHandle<Result<RunId, StoreError>>,
+        mut request: RollbackRequest,
+        story: Vec<Event>,
+    ) -> RunId {
+        let mut begun = beginning.await.unwrap_or(Err(StoreError::NoRun));
         loop {
-            let journalled = match self.clone().begin_rollback(request.clone()).await {
-                Ok(run) => match self.store().run(run).await {
-                    Ok(Some(known)) if known.ended.is_some() => Ok(()),
-                    Ok(_) => self.store().signal(run, &story, self.clock().now()).await.map(|_| ()),
-                    Err(error) => Err(error),
-                },
+            let written = match begun {
+                Ok(run) => {
+                    request.interrupted = Some(run);
+                    self.finish_story(run, &story).await.map(|()| run)
+                }
                 Err(error) => Err(error),
             };
-            match journalled {
-                Ok(()) => {
-                    tracing::warn!(environment = %request.environment, "the rollback is journalled now, late");
-                    return;
-                }
-                Err(_) => tokio::time::sleep(JOURNAL_RETRY).await,
+            match written {
+                Ok(run) => return run,
+                Err(error) => tracing::error!(environment = %request.environment, %error, "a rollback is not journalled yet"),
             }
+            tokio::time::sleep(JOURNAL_RETRY).await;
+            begun = self.clone().begin_rollback(request.clone()).await;
         }
+    }
+
+    async fn finish_story(&self, run: RunId, story: &[Event]) -> Result<(), StoreError> {
+        if self.store().run(run).await?.is_none_or(|run| run.ended.is_none()) {
+            self.store().signal(run, story, self.clock().now()).await?;
+        }
+        Ok(())
     }
 }
 
