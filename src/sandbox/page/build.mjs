@@ -54,7 +54,9 @@ async function licences(metafile) {
     const root = path.resolve(folder);
     const about = JSON.parse(await readFile(path.join(root, "package.json"), "utf8"));
     const name = (await readdir(root)).find((file) => /^(licen[cs]e|copying)(\.|$)/i.test(file));
-    const text = name ? (await readFile(path.join(root, name), "utf8")).trim() : "(no licence file in the package)";
+    const author = typeof about.author === "object" ? about.author.name : about.author;
+    const declared = `The package names ${about.license} as its licence and ${author ?? "nobody"} as its author; it has no licence file.`;
+    const text = name ? (await readFile(path.join(root, name), "utf8")).trim() : declared;
     parts.push(`${about.name} ${about.version} (${about.license})\n\n${text}`);
   }
   return `app.js and app.css contain the packages below, under these licences.\n\n${parts.join(`\n\n${"-".repeat(80)}\n\n`)}\n`;

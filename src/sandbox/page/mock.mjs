@@ -203,6 +203,45 @@ function startRun(rule, who) {
   return id;
 }
 
+/** `/alch gallery`: one of each, to look at. */
+function gallery(user) {
+  const options = ["dev", "prod"].map((name) => ({ text: plain(name), value: name }));
+  const rich = (text) => ({ type: "rich_text", elements: [{ type: "rich_text_section", elements: [{ type: "text", text }] }] });
+  post({
+    text: "One block of each kind.",
+    blocks: [
+      { type: "section", block_id: "g1", text: mrkdwn("A section with an overflow menu :tada: &lt;3"), accessory: { type: "overflow", action_id: "g-more", options } },
+      { type: "section", block_id: "g2", text: mrkdwn("With a select"), accessory: { type: "static_select", action_id: "g-select", placeholder: plain("Environment"), options } },
+      { type: "section", block_id: "g3", text: mrkdwn("With a date"), accessory: { type: "datepicker", action_id: "g-date", initial_date: "2026-11-30" } },
+      { type: "section", block_id: "g4", text: plain("Plain *text*, with a button"), accessory: { type: "button", action_id: "g-button", text: plain("Look :eyes:"), value: "look" } },
+      { type: "divider" },
+      { type: "actions", block_id: "g5", elements: [
+        { type: "button", action_id: "approve", style: "primary", text: plain("Approve"), value: "R-42", confirm: { title: plain("Approve?"), text: plain("The plan runs as shown."), confirm: plain("Approve"), deny: plain("Not yet") } },
+        { type: "button", action_id: "reject", style: "danger", text: plain("Reject"), value: "R-42" },
+        { type: "users_select", action_id: "g-user", placeholder: plain("Hand over to") },
+        { type: "checkboxes", action_id: "g-boxes", options },
+      ] },
+      { type: "rich_text", elements: [
+        { type: "rich_text_section", elements: [{ type: "text", text: "Rich ", style: { bold: true } }, { type: "user", user_id: user }, { type: "text", text: " and " }, { type: "link", url: "https://example.com", text: "a link" }] },
+        { type: "rich_text_list", style: "bullet", elements: [{ type: "rich_text_section", elements: [{ type: "text", text: "one" }] }, { type: "rich_text_section", elements: [{ type: "text", text: "two" }] }] },
+        { type: "rich_text_preformatted", elements: [{ type: "text", text: "$ alch check --live" }] },
+        { type: "rich_text_quote", elements: [{ type: "text", text: "quoted" }] },
+      ] },
+      { type: "markdown", text: "**Markdown** with `code` and a table\n\n| a | b |\n|---|---|\n| 1 | 2 |" },
+      { type: "plan", title: "Enable all in dev", tasks: [
+        { type: "task_card", task_id: "t1", title: "signal-generated", status: "complete", details: rich("healthy after 2 min") },
+        { type: "task_card", task_id: "t2", title: "rebalance-planned", status: "in_progress" },
+        { type: "task_card", task_id: "t3", title: "trade-executed", status: "pending" },
+        { type: "task_card", task_id: "t4", title: "workflow-failed", status: "error" },
+      ] },
+      { type: "image", title: plain("A picture"), alt_text: "the sandbox's mark", image_url: "favicon.svg", image_width: 64, image_height: 64 },
+      { type: "context", elements: [{ type: "image", image_url: "favicon.svg", alt_text: "mark" }, mrkdwn("context with an image, <!date^1795651200^{date_long} at {time_secs}|then>")] },
+      { type: "no_such_block" },
+    ],
+    files: [{ title: "failed-invocations.svg", url: "favicon.svg", alt: "Failed invocations over ten minutes" }, { title: "journal.jsonl", url: "LICENSES.txt", alt: null }],
+  });
+}
+
 const freezeView = {
   type: "modal",
   callback_id: "freeze",
@@ -226,6 +265,7 @@ const answers = {
       const words = text.split(/\s+/);
       if (words[0] !== "/alch") return { ok: false, error: "unknown_command" };
       if (words[1] === "enable" && words[2]) startRun(words[2], user);
+      else if (words[1] === "gallery") gallery(user);
       else if (words[1] === "freeze") views = [...views, { id: `V${Date.now()}`, user, view: freezeView }];
       else post({ channel: where, ephemeral_to: user, text: `I don't know “${words.slice(1).join(" ")}”.\n\`\`\`\n/alch enable &lt;rule|all&gt; &lt;env&gt;\n\`\`\`` });
     } else {

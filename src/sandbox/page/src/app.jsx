@@ -73,6 +73,7 @@ function Workspace({ state, connected, theme, toggleTheme }) {
   const [paneOpen, setPaneOpen] = useState(() => window.matchMedia("(min-width: 1100px)").matches);
   const [menuOpen, setMenuOpen] = useState(false);
   const [complaint, setComplaint] = useState(null);
+  const [jump, setJump] = useState(0);
   const both = useMedia("(min-width: 1560px)");
   const narrow = useMedia("(max-width: 820px)");
   const awaited = useRef(null);
@@ -123,6 +124,7 @@ function Workspace({ state, connected, theme, toggleTheme }) {
     }
   }, [messages, me, bot.id, openThread]);
   const onSaid = (text) => {
+    setJump((count) => count + 1);
     if (text.startsWith("/")) awaited.current = { user: me, at: Date.now(), known: new Set(messages.map((message) => message.ts)) };
   };
 
@@ -157,7 +159,7 @@ function Workspace({ state, connected, theme, toggleTheme }) {
         <div className={["app", menuOpen && "menu-open", paneOpen && "pane-open", sideBySide && "both"].filter(Boolean).join(" ")}>
           <Sidebar place={place} onPlace={goTo} unread={unread} onPerson={becomePerson} theme={theme} onTheme={toggleTheme} connected={connected} />
           {menuOpen && <div className="scrim" onClick={() => setMenuOpen(false)} />}
-          <main className="main" aria-label={place === "dm" ? `Direct messages with ${bot.name}` : `Channel ${channel.name}`}>
+          <main className="main" inert={narrow && paneOpen} aria-label={place === "dm" ? `Direct messages with ${bot.name}` : `Channel ${channel.name}`}>
             <header className="main-header">
               <button type="button" className="btn icon quiet only-narrow" aria-label="Menu" aria-expanded={menuOpen} onClick={() => setMenuOpen(!menuOpen)}><Menu /></button>
               <div className="main-title">
@@ -196,6 +198,7 @@ function Workspace({ state, connected, theme, toggleTheme }) {
                   repliesOf={sorted.counted}
                   onThread={replyTo}
                   openThread={threadShown ? thread : null}
+                  jump={jump}
                   intro={<Intro place={place} />}
                 />
                 <Composer

@@ -37,7 +37,7 @@ const Block = memo(function Block({ block, form }) {
     case "table":
       return <div className="block-table"><Table block={block} /></div>;
     case "rich_text":
-      return <div className="block-rich"><RichText elements={block.elements} /></div>;
+      return <div className="block-rich"><RichText elements={withQuoteBars(block.elements)} /></div>;
     case "image":
     case "markdown":
     case "plan":
@@ -53,6 +53,9 @@ const Block = memo(function Block({ block, form }) {
       return <p className="block-unknown">This page cannot draw a “{block.type}” block.</p>;
   }
 });
+
+/** Quotes always have their bar, which the library draws only when it is asked to. */
+const withQuoteBars = (elements) => elements.map((element) => (element.type === "rich_text_quote" ? { ...element, border: 1 } : element));
 
 function Section({ block }) {
   return (
@@ -70,16 +73,22 @@ function Section({ block }) {
   );
 }
 
+/** An image stays on one line with the text that follows it. */
 function Context({ block }) {
+  const items = [];
+  for (const element of block.elements) {
+    const last = items.at(-1);
+    if (element.type !== "image" && last?.image && !last.text) last.text = element;
+    else items.push(element.type === "image" ? { image: element } : { text: element });
+  }
   return (
     <div className="block-context">
-      {block.elements.map((element, index) =>
-        element.type === "image" ? (
-          <img key={index} src={element.image_url} alt={element.alt_text ?? ""} />
-        ) : (
-          <div className="context-text" key={index}><Text of={element} /></div>
-        ),
-      )}
+      {items.map(({ image, text }, index) => (
+        <div className="context-item" key={index}>
+          {image && <img src={image.image_url} alt={image.alt_text ?? ""} />}
+          <Text of={text} />
+        </div>
+      ))}
     </div>
   );
 }

@@ -1,8 +1,9 @@
 // Messages as a channel or a thread shows them: one message, and a list that keeps to its end.
-import { memo, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { Component, memo, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Avatar } from "./avatar.jsx";
 import { MessageBody } from "./blocks.jsx";
 import { clockTime, dayKey, dayLabel, fullTime, relative, tsToMillis } from "./dates.js";
+import { Mrkdwn } from "./text.jsx";
 import { Down, Eye, File, Reply } from "./icons.jsx";
 import { OriginContext, personOf, usePage } from "./page.js";
 
@@ -19,6 +20,29 @@ function followsOn(message, before) {
     tsToMillis(message.ts) - tsToMillis(before.ts) < GROUP_MILLIS &&
     dayKey(tsToMillis(message.ts)) === dayKey(tsToMillis(before.ts))
   );
+}
+
+/** Blocks that cannot be drawn leave the message's text, as in a client that does not know them. */
+class Fallback extends Component {
+  state = { failed: null };
+
+  static getDerivedStateFromError(error) {
+    return { failed: error };
+  }
+
+  componentDidUpdate(previous) {
+    if (previous.message !== this.props.message && this.state.failed) this.setState({ failed: null });
+  }
+
+  render() {
+    if (this.state.failed === null) return this.props.children;
+    return (
+      <>
+        <Mrkdwn text={this.props.message.text ?? ""} />
+        <p className="block-unknown">The blocks of this message could not be drawn: {String(this.state.failed.message)}</p>
+      </>
+    );
+  }
 }
 
 const IMAGE = /^data:image\/|\.(png|jpe?g|gif|svg|webp)(\?|$)/i;
@@ -80,7 +104,7 @@ const Message = memo(function Message({ message, compact, replies, onThread, inT
           <p className="tombstone">This message was deleted.</p>
         ) : (
           <OriginContext.Provider value={origin}>
-            <div className="body"><MessageBody message={message} /></div>
+            <div className="body"><Fallback message={message}><MessageBody message={message} /></Fallback></div>
             {message.edited && <span className="edited" title="This message was edited">(edited)</span>}
             {message.files?.length > 0 && <Files files={message.files} />}
           </OriginContext.Provider>
@@ -99,7 +123,7 @@ const Message = memo(function Message({ message, compact, replies, onThread, inT
 const AT_END_PIXELS = 40;
 
 /** Keeps the end in view while the reader is there, and leaves a reader who scrolled up alone. */
-function useStickToEnd(messages, me) {
+function useStickToEnd(messages, me, jump) {
   const box = useRef(null);
   const atEnd = useRef(true);
   const [missed, setMissed] = useState(false);
@@ -120,6 +144,12 @@ function useStickToEnd(messages, me) {
       toEnd();
     } else setMissed(true);
   }, [last?.ts]);
+  // Whoever says something wants to see what comes of it, even if a command itself leaves no message.
+  useLayoutEffect(() => {
+    if (!jump) return;
+    atEnd.current = true;
+    toEnd();
+  }, [jump]);
   const onScroll = () => {
     const { scrollHeight, scrollTop, clientHeight } = box.current;
     atEnd.current = scrollHeight - scrollTop - clientHeight < AT_END_PIXELS;
@@ -129,9 +159,9 @@ function useStickToEnd(messages, me) {
 }
 
 /** The list of a channel: days, groups of messages, and threads behind their summaries. */
-export function MessageList({ label, messages, intro, repliesOf, onThread, openThread }) {
+export function MessageList({ label, messages, intro, repliesOf, onThread, openThread, jump }) {
   const page = usePage();
-  const { box, onScroll, missed, toEnd } = useStickToEnd(messages, page.me);
+  const { box, onScroll, missed, toEnd } = useStickToEnd(messages, page.me, jump);
   const rows = [];
   messages.forEach((message, index) => {
     const before = messages[index - 1];

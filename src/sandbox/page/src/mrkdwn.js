@@ -13,21 +13,19 @@ const word = (character) => character !== undefined && /[\p{L}\p{N}]/u.test(char
 
 /** The parts of a message: sections, quotes and preformatted text. */
 export function toRichText(text) {
-  const elements = [];
-  text.split(/```/).forEach((part, index, all) => {
-    const closed = index % 2 === 1 && index < all.length - 1;
-    if (closed) {
+  // Odd parts stood between two fences; a fence that nothing closes stays in the text.
+  const parts = text.split(/```([^]+?)```/);
+  return parts.flatMap((part, index) => {
+    if (index % 2 === 1) {
       const code = unescape(part.replace(/^\n/, "").replace(/\n$/, ""));
-      elements.push({ type: "rich_text_preformatted", border: 0, elements: [{ type: "text", text: code || " " }] });
-      return;
+      return [{ type: "rich_text_preformatted", border: 0, elements: [{ type: "text", text: code || " " }] }];
     }
-    let prose = index % 2 === 1 ? "```" + part : part;
     // The line break next to a code block is the block's own.
+    let prose = part;
     if (index > 0) prose = prose.replace(/^\n/, "");
-    if (index < all.length - 1) prose = prose.replace(/\n$/, "");
-    if (prose !== "") elements.push(...paragraphs(prose));
+    if (index < parts.length - 1) prose = prose.replace(/\n$/, "");
+    return prose === "" ? [] : paragraphs(prose);
   });
-  return elements;
 }
 
 /** plain_text: nothing but emoji is markup. */

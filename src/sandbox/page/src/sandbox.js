@@ -25,6 +25,14 @@ export function share(previous, next) {
   return same ? previous : merged;
 }
 
+/** A server that has nothing to say about a part may leave it out. */
+function complete(state) {
+  const lists = { people: [], groups: [], messages: [], views: [], hints: [], faults: [], home: {}, world: {} };
+  const full = { ...lists, ...Object.fromEntries(Object.entries(state).filter(([, value]) => value !== null)) };
+  const environments = (full.world.environments ?? []).map((environment) => ({ rules: [], dlqs: [], alarms: [], ...environment }));
+  return { ...full, world: { ...full.world, environments } };
+}
+
 /** Messages are matched by their ts, so that a deleted one does not make all later ones look new. */
 function shareState(previous, next) {
   if (!previous) return next;
@@ -38,7 +46,7 @@ const RETRY_MILLIS = 1000;
 function connect() {
   const source = new EventSource("/sandbox/stream");
   source.addEventListener("state", (event) => {
-    const next = JSON.parse(event.data);
+    const next = complete(JSON.parse(event.data));
     setServerNow(next.now);
     publish({ state: shareState(snapshot.state, next), connected: true });
   });
