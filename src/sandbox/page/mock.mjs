@@ -5,13 +5,16 @@
 // GET  /sandbox/stream    server-sent events; `event: state`, data: the whole state, at once and after every change.
 // POST /sandbox/say       {user, text, channel, thread_ts?}; text is as Slack stores it: & < > escaped, mentions as
 //                         <@U…>. A text that begins with "/" is a slash command, sent raw. `channel` is the channel's
-//                         id, or "D" and the rest of the user's id ("UALICE" → "DALICE"): the direct messages.
+//                         id, or "D" and the rest of the user's id ("U0ALICE" → "D0ALICE"): the direct messages.
 // POST /sandbox/act       {user, message_ts | view_id, block_id, action_id, value? , selected?}; `value` is a button's,
 //                         `selected` what was chosen: an option's value, a date, an id, or a list of them.
 // POST /sandbox/submit    {user, view_id, values: {block_id: {action_id: {type, value | selected_option | …}}}};
 //                         may answer {"ok": false, "errors": {block_id: text}}, shown beside the fields.
 // POST /sandbox/close     {user, view_id}
+// POST /sandbox/home      {user}: this person opened the bot's place (Slack's app_home_opened)
 // POST /sandbox/fault     {id, on}
+// A person may have a `handle` (for @mentions) and a group an `id`; a message may have `reactions`, a list of names. A
+// link to …/archives/<channel>/p<ts without the dot> opens here, and so does the page's fragment `#/<channel>/p<ts>`.
 // Each POST answers {"ok": bool, "error"?: text}. `error` is shown to the person as it is, except when it speaks of
 // threads or an unknown command: those get the sentence that Slack has for them.
 import { createServer } from "node:http";
@@ -24,16 +27,16 @@ const port = Number(process.env.PORT ?? 4848);
 /** How many times faster than the real bot the made-up one works. */
 const SPEED = Number(process.env.SPEED ?? 1);
 
-const bot = { id: "UALCH", name: "Alch" };
+const bot = { id: "U0ALCH", name: "alch" };
 const channel = { id: "C0PLATFORM", name: "alchemiser-platform", topic: "Deployments of the Alchemiser's event bus, one rule at a time" };
 const people = [
-  { id: "UALICE", name: "Alice", title: "Platform engineer", color: "#2f7d6b", initials: "AL", kind: "member" },
-  { id: "UBORIS", name: "Boris", title: "SRE, responder", color: "#b4512d", initials: "BO", kind: "member" },
-  { id: "UCHIARA", name: "Chiara", title: "Approver", color: "#7a4bb0", initials: "CH", kind: "member" },
-  { id: "UDEV", name: "Devin", title: "Contractor", color: "#3d6fb5", initials: "DE", kind: "guest" },
-  { id: "UEVE", name: "Eve", title: "Partner Ltd", color: "#8a6d1f", initials: "EV", kind: "stranger" },
+  { id: "U0ALICE", name: "Alice Moreau", handle: "alice.moreau", title: "Engineer", color: "#2f7d6b", initials: "AM", kind: "member" },
+  { id: "U0BOB", name: "Bob Keller", handle: "bob.keller", title: "Release approver", color: "#b4512d", initials: "BK", kind: "member" },
+  { id: "U0CAROL", name: "Carol Okafor", handle: "carol.okafor", title: "On call", color: "#7a4bb0", initials: "CO", kind: "member" },
+  { id: "U0GUEST", name: "Gus Vale", handle: "gus.vale", title: "Contractor", color: "#3d6fb5", initials: "GV", kind: "guest" },
+  { id: "U0STRANGER", name: "Sam Frost", handle: "sam.frost", title: "Partner company", color: "#8a6d1f", initials: "SF", kind: "stranger" },
 ];
-const groups = [{ handle: "responders", members: ["UBORIS", "UCHIARA"] }];
+const groups = [{ handle: "alch-responders", id: "S0RESPONDERS", members: ["U0CAROL"] }];
 const hints = [
   { usage: "/alch enable <rule|all> <env>", description: "Enable a rule, watch it, report" },
   { usage: "/alch disable <rule|all> <env>", description: "Disable a rule" },
@@ -78,14 +81,14 @@ const dev = world.environments[0];
 const messages = [];
 let views = [];
 const home = {
-  UALICE: { type: "home", id: "VHOME", blocks: [{ type: "header", text: { type: "plain_text", text: "Good afternoon, Alice" } }, { type: "section", text: { type: "mrkdwn", text: "*dev* is idle. *prod* is frozen until <!date^1795651200^{date_short_pretty} at {time}|tomorrow> for the quarter's end." } }] },
+  U0ALICE: { type: "home", id: "VHOME", blocks: [{ type: "header", text: { type: "plain_text", text: "Good afternoon, Alice Moreau" } }, { type: "section", text: { type: "mrkdwn", text: "*dev* is idle. *prod* is frozen until <!date^1795651200^{date_short_pretty} at {time}|tomorrow> for the quarter's end." } }] },
 };
 
 let lastSeconds = 0;
 function post(message, secondsAgo = 0) {
   let seconds = Date.now() / 1000 - secondsAgo;
   if (secondsAgo === 0) seconds = lastSeconds = Math.max(seconds, lastSeconds + 0.001);
-  const full = { ts: seconds.toFixed(6), channel: channel.id, thread_ts: null, user: bot.id, text: "", blocks: null, edited: false, deleted: false, broadcast: false, ephemeral_to: null, files: [], ...message };
+  const full = { ts: seconds.toFixed(6), channel: channel.id, thread_ts: null, user: bot.id, text: "", blocks: null, edited: false, deleted: false, broadcast: false, ephemeral_to: null, files: [], reactions: [], ...message };
   messages.push(full);
   publish();
   return full;
@@ -158,15 +161,17 @@ function finishedRun(who, ago) {
   post({ thread_ts: parent.ts, text: "Enabled. Waiting 2 min, watching the queue and the alarms." }, ago - 5);
   post({ thread_ts: parent.ts, text: "Gate of rebalance-planned in dev: pass.", blocks: [{ type: "section", text: mrkdwn("*Gate of `rebalance-planned` in dev*") }, gateTable(healthyRows)] }, ago - 125);
   post({ thread_ts: parent.ts, text: "*healthy*: `rebalance-planned` is enabled in dev and delivers.\nTo undo it: `/alch disable rebalance-planned dev`" }, ago - 127);
-  post({ thread_ts: parent.ts, user: "UBORIS", text: "<@UALCH> status" }, ago - 240);
+  post({ thread_ts: parent.ts, user: "U0BOB", text: "<@U0ALCH> status" }, ago - 240);
   post({ thread_ts: parent.ts, text: "`rebalance-planned` is *enabled* in dev since <!date^" + Math.floor(Date.now() / 1000 - ago) + "^{time}|then>. No run holds dev." }, ago - 242);
 }
 
-post({ user: "UBORIS", text: "Morning. <@UALICE> the signal rule goes to dev today, prod once it has soaked. <!subteam^SRESP|@responders> are around until six." }, 90_000);
-post({ user: "UALICE", text: "Thanks! Checklist is in <https://example.com/runbook|the runbook>; I'll begin with `rebalance-planned`.\n> one rule at a time\nas *always* :slightly_smiling_face:" }, 89_900);
-finishedRun("UALICE", 3600);
-post({ user: "UALICE", text: "`rebalance-planned` is fine. Next one is signal-generated." }, 3300);
-post({ ephemeral_to: "UALICE", text: "I don't know the rule “signal-generatd”. Did you mean *signal-generated*?\n```\n/alch enable <rule|all> <env>\n\nfor example:  /alch enable signal-generated dev\n```".replace("<rule|all> <env>", "&lt;rule|all&gt; &lt;env&gt;") }, 400);
+post({ user: "U0BOB", text: "Morning. <@U0ALICE> the signal rule goes to dev today, prod once it has soaked. <!subteam^S0RESPONDERS> are around until six." }, 90_000);
+post({ user: "U0ALICE", text: "Thanks! Checklist is in <https://example.com/runbook|the runbook>; I'll begin with `rebalance-planned`.\n> one rule at a time\nas *always* :slightly_smiling_face:" }, 89_900);
+finishedRun("U0ALICE", 3600);
+const first = messages.at(-6);
+first.reactions = ["tada", "eyes", "tada"];
+post({ user: "U0ALICE", text: "`rebalance-planned` is <http://127.0.0.1/archives/C0PLATFORM/p" + first.ts.replace(".", "") + "|fine>. Next one is signal-generated." }, 3300);
+post({ ephemeral_to: "U0ALICE", text: "I don't know the rule “signal-generatd”. Did you mean *signal-generated*?\n```\n/alch enable <rule|all> <env>\n\nfor example:  /alch enable signal-generated dev\n```".replace("<rule|all> <env>", "&lt;rule|all&gt; &lt;env&gt;") }, 400);
 
 let nextRun = 42;
 const timers = new Map();
@@ -295,6 +300,9 @@ const answers = {
   close({ view_id: id }) {
     views = views.filter((view) => view.id !== id);
     publish();
+    return { ok: true };
+  },
+  home() {
     return { ok: true };
   },
   fault({ id, on }) {

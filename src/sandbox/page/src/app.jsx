@@ -5,18 +5,23 @@ import { BlockList } from "./blocks.jsx";
 import { useMedia, usePersonChoice, useTheme } from "./choices.js";
 import { Composer } from "./composer.jsx";
 import { ConfirmProvider } from "./confirm.jsx";
-import { dmChannel, sortMessages } from "./conversations.js";
+import { dmChannel, linkedMessage, sortMessages } from "./conversations.js";
 import { Modal } from "./form.jsx";
 import { handle } from "./hints.js";
 import { Close, Globe, Menu } from "./icons.jsx";
+import { toWords } from "./mrkdwn.js";
 import { MessageList, ThreadList } from "./messages.jsx";
 import { OriginContext, PageContext, personOf, usePage } from "./page.js";
-import { useSandbox } from "./sandbox.js";
+import { openHome, useSandbox } from "./sandbox.js";
 import { Sidebar } from "./sidebar.jsx";
 import { World } from "./world.jsx";
 
 const TICK_MILLIS = 10_000;
+/** Long enough to be read out; then it is only the list that holds the text. */
+const ANNOUNCED_MILLIS = 4_000;
 const COMPLAINT_MILLIS = 8_000;
+/** The pane that a link opens is drawn by then. */
+const POINT_DELAY_MILLIS = 120;
 /** How long a card may take to appear and still count as the answer to a command. */
 const CARD_WAIT_MILLIS = 30_000;
 
@@ -35,6 +40,33 @@ function useTick() {
     const timer = setInterval(() => setTick((tick) => tick + 1), TICK_MILLIS);
     return () => clearInterval(timer);
   }, []);
+}
+
+/** Follows permalinks: the fragment the page came with, and each that is clicked. */
+function useFragment(show) {
+  const latest = useRef(show);
+  latest.current = show;
+  useEffect(() => {
+    const follow = () => {
+      if (!location.hash) return;
+      latest.current(location.hash);
+      // The same link can be followed again.
+      history.replaceState(null, "", location.pathname + location.search);
+    };
+    follow();
+    window.addEventListener("hashchange", follow);
+    return () => window.removeEventListener("hashchange", follow);
+  }, []);
+}
+
+/** Brings a message into view and lights it up for a moment. */
+function point(ts) {
+  for (const element of document.querySelectorAll(`[data-testid="message"][data-ts="${CSS.escape(ts)}"]`)) {
+    element.scrollIntoView({ block: "center" });
+    element.classList.remove("linked");
+    void element.offsetWidth;
+    element.classList.add("linked");
+  }
 }
 
 /** How many of the bot's messages arrived in a conversation since the person last looked at it. */
@@ -58,8 +90,12 @@ function useAnnouncement(messages, page) {
   useEffect(() => {
     const fresh = known.current ? messages.filter((message) => !known.current.has(message.ts) && message.user !== page.me) : [];
     known.current = new Set(messages.map((message) => message.ts));
-    if (fresh.length > 0) setText(fresh.map((message) => `${personOf(page, message.user).name}: ${message.text}`).join("\n"));
+    if (fresh.length > 0) setText(fresh.map((message) => `${personOf(page, message.user).name}: ${toWords(message.text ?? "", (id) => personOf(page, id).name)}`).join("\n"));
   }, [messages, page]);
+  useEffect(() => {
+    const timer = setTimeout(() => setText(""), ANNOUNCED_MILLIS);
+    return () => clearTimeout(timer);
+  }, [text]);
   return text;
 }
 
@@ -127,6 +163,25 @@ function Workspace({ state, connected, theme, toggleTheme }) {
     setJump((count) => count + 1);
     if (text.startsWith("/")) awaited.current = { user: me, at: Date.now(), known: new Set(messages.map((message) => message.ts)) };
   };
+
+  // The bot may fill its Home tab when somebody opens it.
+  useEffect(() => {
+    if (place === "dm") openHome(me);
+  }, [place, me]);
+
+  const show = useCallback(
+    (link) => {
+      const linked = linkedMessage(link);
+      const message = linked && sorted.visible.find((one) => one.ts === linked.ts && one.channel === linked.channel);
+      if (!message) return;
+      const root = message.thread_ts ?? message.ts;
+      setPlace(message.channel.startsWith("D") ? "dm" : "channel");
+      if (sorted.replies.has(root)) openThread(root);
+      setTimeout(() => point(message.ts), POINT_DELAY_MILLIS);
+    },
+    [sorted, openThread],
+  );
+  useFragment(show);
 
   const parent = thread && sorted.visible.find((message) => message.ts === thread);
   const threadShown = Boolean(thread && parent);

@@ -34,7 +34,7 @@ export function sortMessages(state, me) {
     visible,
     replies,
     counted,
-    channel: top.filter((message) => !message.channel.startsWith("D")),
+    channel: top.filter((message) => message.channel === state.channel.id),
     dm: top.filter((message) => message.channel.startsWith("D")),
   };
 }
@@ -42,4 +42,10 @@ export function sortMessages(state, me) {
 /** The channel id to which a person's direct messages go. */
 export function dmChannel(state, me, dm) {
   return dm[0]?.channel ?? dmChannelOf(state.people.find((person) => person.id === me));
+}
+
+/** The message that a permalink's path or this page's fragment names: `/archives/C1/p1700000000000100`, `#/C1/p…`. */
+export function linkedMessage(link) {
+  const found = link.match(/(?:\/archives|#)\/([CDG][A-Z0-9]+)\/p(\d+)(\d{6})(?:$|[?#])/);
+  return found && { channel: found[1], ts: `${found[2]}.${found[3]}` };
 }

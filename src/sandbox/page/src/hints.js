@@ -80,7 +80,7 @@ function nextValues(found, typed, open, world) {
 }
 
 /** The name by which someone is mentioned. */
-export const handle = (person) => person.name.toLowerCase().replace(/[^\p{L}\p{N}._-]+/gu, "");
+export const handle = (person) => person.handle ?? person.name.trim().toLowerCase().replace(/[^\p{L}\p{N}_-]+/gu, ".");
 
 /** `@alice` becomes the mention that Slack sends, once it names somebody. */
 export function withMentions(text, everyone) {

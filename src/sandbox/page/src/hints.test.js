@@ -32,7 +32,7 @@ test("in a thread commands are addressed to the bot", () => {
 });
 
 test("people are offered after an at sign", () => {
-  assert.deepEqual(offers("ask @"), ["ask @alch ", "ask @alice ", "ask @boek "]);
+  assert.deepEqual(offers("ask @"), ["ask @alch ", "ask @alice ", "ask @bo.ek "]);
   assert.deepEqual(offers("ask @ali"), ["ask @alice "]);
   assert.deepEqual(offers("me@ali"), []);
 });
@@ -40,5 +40,6 @@ test("people are offered after an at sign", () => {
 test("names that are somebody's become mentions", () => {
   const everyone = [bot, ...people];
   assert.equal(withMentions("@alch ask @Alice. or @nobody", everyone), "<@UALCH> ask <@UALICE>. or @nobody");
+  assert.equal(withMentions("@bo.ek.", everyone), "<@UBO>.");
   assert.equal(withMentions("mail me@alice", everyone), "mail me@alice");
 });

@@ -3,9 +3,9 @@ import { Component, memo, useLayoutEffect, useMemo, useRef, useState } from "rea
 import { Avatar } from "./avatar.jsx";
 import { MessageBody } from "./blocks.jsx";
 import { clockTime, dayKey, dayLabel, fullTime, relative, tsToMillis } from "./dates.js";
-import { Mrkdwn } from "./text.jsx";
 import { Down, Eye, File, Reply } from "./icons.jsx";
 import { OriginContext, personOf, usePage } from "./page.js";
+import { Mrkdwn, PlainText } from "./text.jsx";
 
 const GROUP_MILLIS = 5 * 60_000;
 
@@ -60,6 +60,16 @@ function Files({ files }) {
   ));
 }
 
+function Reactions({ names }) {
+  return (
+    <ul className="reactions" aria-label="Reactions">
+      {[...new Set(names)].map((name) => (
+        <li key={name} title={`:${name}:`}><PlainText text={`:${name}:`} /> {names.filter((one) => one === name).length}</li>
+      ))}
+    </ul>
+  );
+}
+
 function ThreadSummary({ replies, onOpen }) {
   const people = [...new Set(replies.map((reply) => reply.user))].slice(0, 4);
   return (
@@ -106,6 +116,7 @@ const Message = memo(function Message({ message, compact, replies, onThread, inT
           <OriginContext.Provider value={origin}>
             <div className="body"><Fallback message={message}><MessageBody message={message} /></Fallback></div>
             {message.edited && <span className="edited" title="This message was edited">(edited)</span>}
+            {message.reactions?.length > 0 && <Reactions names={message.reactions} />}
             {message.files?.length > 0 && <Files files={message.files} />}
           </OriginContext.Provider>
         )}

@@ -28,6 +28,20 @@ export function toRichText(text) {
   });
 }
 
+/** The same as words alone, for a screen reader; `nameOf` tells people's names. */
+export function toWords(text, nameOf) {
+  const words = (element) => {
+    if (element.type === "user") return nameOf(element.user_id);
+    if (element.type === "channel") return element.channel_id;
+    if (element.type === "usergroup") return element.usergroup_id;
+    if (element.type === "broadcast") return element.range;
+    if (element.type === "date") return formatDate(element.timestamp, element.format);
+    if (element.type === "emoji") return element.name.replaceAll("_", " ");
+    return element.text ?? element.url ?? "";
+  };
+  return toRichText(text).map((part) => part.elements.map(words).join("")).join(" ");
+}
+
 /** plain_text: nothing but emoji is markup. */
 export function toPlainRichText(text, emoji = true) {
   const elements = emoji ? inline(text, {}, { markup: false }) : [{ type: "text", text }];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { toPlainRichText, toRichText } from "./mrkdwn.js";
+import { toPlainRichText, toRichText, toWords } from "./mrkdwn.js";
 
 /** Rich text as one readable line: [bold code: text] for styled text, {type …} for the rest. */
 function show(elements) {
@@ -57,4 +57,9 @@ test("emoji are names between colons, not times", () => {
 test("plain text has emoji but no markup", () => {
   assert.deepEqual(show(toPlainRichText("*a* :tada: &amp;")), ["*a* {emoji tada} &amp;"]);
   assert.deepEqual(show(toPlainRichText("a :tada:", false)), ["a :tada:"]);
+});
+
+test("words alone have no markup and name people", () => {
+  const said = toWords("<@U1> froze *prod*: `x &lt; y` :white_check_mark: <https://a.example|here>", () => "Alice");
+  assert.equal(said, "Alice froze prod: x < y white check mark here");
 });

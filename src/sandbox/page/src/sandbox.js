@@ -88,4 +88,5 @@ export const say = (body) => post("say", body);
 export const act = (body) => post("act", body);
 export const submitView = (body) => post("submit", body);
 export const closeView = (body) => post("close", body);
+export const openHome = (user) => post("home", { user });
 export const setFault = (id, on) => post("fault", { id, on });

@@ -1,6 +1,7 @@
 // Slack text through the rendering library, with mentions, dates and links drawn by this page.
 import { memo, useMemo } from "react";
 import { Message as Blocks } from "slack-blocks-to-jsx";
+import { linkedMessage } from "./conversations.js";
 import { formatDate, fullTime } from "./dates.js";
 import { toPlainRichText, toRichText } from "./mrkdwn.js";
 import { personOf, usePage } from "./page.js";
@@ -24,6 +25,16 @@ function ChannelMention({ id }) {
 
 const SAFE_LINK = /^(https?:|mailto:|tel:)/i;
 
+/** A permalink to a message of this workspace opens here, everything else in a tab of its own. */
+function Link({ href, children }) {
+  const { channel } = usePage();
+  const linked = linkedMessage(href);
+  if (linked && (linked.channel === channel.id || linked.channel.startsWith("D"))) {
+    return <a href={`#/${linked.channel}/p${linked.ts.replace(".", "")}`}>{children}</a>;
+  }
+  return SAFE_LINK.test(href) ? <a href={href} target="_blank" rel="noopener noreferrer">{children}</a> : <span>{children}</span>;
+}
+
 // The library takes its hooks once and keeps them, so whatever changes is read inside the components above.
 const HOOKS = {
   user: ({ id }) => <Mention id={id} />,
@@ -37,8 +48,7 @@ const HOOKS = {
       {formatDate(Number(timestamp), format)}
     </time>
   ),
-  link: ({ href, children }) =>
-    SAFE_LINK.test(href) ? <a className="link" href={href} target="_blank" rel="noopener noreferrer">{children}</a> : <span>{children}</span>,
+  link: ({ href, children }) => <Link href={href}>{children}</Link>,
 };
 
 /** Blocks that the library draws by itself. */
