@@ -3,3 +3,5 @@
 //! Start with `docs/architecture.md`.
 
 pub mod clock;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
