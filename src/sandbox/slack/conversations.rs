@@ -92,7 +92,10 @@ impl Slack {
     }
 
     pub(super) fn conversations_open(&self, args: &Args) -> Answer {
-        let user = args.required("users")?;
+        // A list in JSON, or the same with commas; the bot talks to one person at a time.
+        let list = args.json("users").ok().flatten();
+        let first = list.as_ref().and_then(|list| list.get(0)?.as_str());
+        let user = first.map_or_else(|| args.required("users"), Ok)?;
         let person = self.spec().person(user).ok_or("user_not_found")?;
         let channel = if args.flag("return_im") {
             direct_message_json(person)

@@ -148,7 +148,7 @@ impl Slack {
         };
         let retry = retry.map_or(0, |retry| retry.number);
         let delivery = Delivery { kind, retry, http_status: answered.http_status };
-        self.change(|state| state.deliveries.push(delivery));
+        self.change(|state| state.log_delivery(delivery));
         answered
     }
 
@@ -178,7 +178,7 @@ impl Slack {
         let kind = signed.kind;
         let answered = self.send(&url, signed).await;
         let delivery = Delivery { kind, retry: 0, http_status: answered.http_status };
-        self.change(|state| state.deliveries.push(delivery));
+        self.change(|state| state.log_delivery(delivery));
         Some(answered.into())
     }
 

@@ -57,7 +57,8 @@ fn collect(value: &Value, block_id: &str, found: &mut Vec<Found>) {
     }
 }
 
-/// What an element says when `choice` was typed or selected in it; an object is taken as it is.
+/// What an element says when `choice` was typed or selected in it: an option's value, a list of them where several can
+/// be chosen, or a whole object, which is taken as it is.
 pub(super) fn chosen(element: &Value, choice: Option<&Value>) -> Option<Map<String, Value>> {
     let kind = element["type"].as_str().unwrap_or_default();
     let mut told = Map::new();
@@ -67,9 +68,24 @@ pub(super) fn chosen(element: &Value, choice: Option<&Value>) -> Option<Map<Stri
             told.extend(given.clone());
             return Some(told);
         }
+        Some(Value::Array(several)) => {
+            let key = match kind {
+                "checkboxes" | "multi_static_select" => "selected_options",
+                "multi_users_select" => "selected_users",
+                "multi_channels_select" => "selected_channels",
+                "multi_conversations_select" => "selected_conversations",
+                _ => return None,
+            };
+            let one = |choice: &Value| match key {
+                "selected_options" => choice.as_str().and_then(|choice| option(element, choice)),
+                _ => Some(choice.clone()),
+            };
+            told.insert(key.to_owned(), Value::Array(several.iter().map(one).collect::<Option<_>>()?));
+            return Some(told);
+        }
         Some(Value::String(text)) => Some(text.as_str()),
         Some(Value::Null) | None => None,
-        Some(_) => return None,
+        Some(Value::Bool(_) | Value::Number(_)) => return None,
     };
     let (key, value) = match kind {
         "static_select" | "radio_buttons" | "overflow" | "external_select" => {
@@ -81,10 +97,7 @@ pub(super) fn chosen(element: &Value, choice: Option<&Value>) -> Option<Map<Stri
         }
         "checkboxes" | "multi_static_select" => {
             let options = match text {
-                Some(text) => {
-                    let wanted = text.split(',').filter(|part| !part.is_empty());
-                    Value::Array(wanted.map(|part| option(element, part)).collect::<Option<_>>()?)
-                }
+                Some(text) => json!([option(element, text)?]),
                 None if element["initial_options"].is_array() => element["initial_options"].clone(),
                 None => json!([]),
             };

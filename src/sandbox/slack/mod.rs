@@ -9,7 +9,8 @@
 //! | `chat`, `conversations`, `people`, `views`, `files` | the methods |
 //! | `blocks` | Block Kit's limits |
 //! | `reply_url` | response URLs |
-//! | `actions`, `elements`, `typed` | what people do, and what becomes of the text that they type |
+//! | `actions`, `typed` | what people write, and what becomes of it |
+//! | `presses`, `elements` | what people press, choose and fill in |
 //! | `delivery`, `socket` | how it reaches the bot: signed HTTP, or Socket Mode |
 //! | `faults` | what goes wrong on demand |
 //! | `transcript` | a channel or thread as plain text |
@@ -27,6 +28,7 @@ mod faults;
 mod files;
 mod page;
 mod people;
+mod presses;
 mod reply_url;
 mod socket;
 mod spec;
@@ -40,6 +42,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use std::{fmt, io};
 
 use tokio::sync::watch;
@@ -53,6 +56,9 @@ pub use state::{Call, Delivery, Message, Outcome, StoredFile, View};
 
 use crate::clock::Clock;
 use state::State;
+
+/// At most one save in this time.
+const SAVE_PACE: Duration = Duration::from_millis(200);
 
 /// A workspace. Cheap to clone; all clones are the same workspace.
 #[derive(Clone)]
@@ -91,9 +97,14 @@ impl Slack {
         }))
     }
 
-    /// Delivers by signed HTTP to this URL from now on. Without it, delivers over Socket Mode.
+    /// Delivers by signed HTTP to this URL from now on.
     pub fn deliver_to(&self, bot_events_url: &str) {
         self.change(|state| state.bot_url = Some(bot_events_url.to_owned()));
+    }
+
+    /// Delivers over Socket Mode from now on, as it does from the beginning.
+    pub fn deliver_by_socket(&self) {
+        self.change(|state| state.bot_url = None);
     }
 
     /// Who and what is in the workspace.
@@ -192,6 +203,19 @@ impl Slack {
     /// Writes what a restart comes back to.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         self.state().save(path)
+    }
+
+    /// Saves now and after changes, until it fails or is dropped.
+    pub async fn keep_saved(&self, path: &Path) -> io::Result<()> {
+        let mut changed = self.0.changed.subscribe();
+        changed.mark_changed();
+        loop {
+            // The sender lives as long as `self`.
+            let _ = changed.changed().await;
+            tokio::time::sleep(SAVE_PACE).await;
+            changed.mark_unchanged();
+            self.save(path)?;
+        }
     }
 
     /// Reads what [`Slack::save`] wrote. The workspace stays as it is if there is nothing to read.

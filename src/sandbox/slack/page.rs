@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Json, Request, State};
+use axum::extract::{Json, Path, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use futures_util::Stream;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -19,9 +19,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Slack;
-use super::actions::{Delivered, Press};
+use super::actions::Delivered;
 use super::faults::FaultSwitch;
+use super::presses::Press;
 use super::state::Message;
+use super::typed;
 
 /// At most one state in this time.
 const PACE: Duration = Duration::from_millis(80);
@@ -37,10 +39,13 @@ pub struct Panel {
     /// The faults that are not Slack's.
     pub faults: Box<dyn Fn() -> Vec<FaultSwitch> + Send + Sync>,
     /// Turns one of them; false if there is none with this id.
-    pub set_fault: Box<dyn Fn(&str, bool) -> bool + Send + Sync>,
+    pub set_fault: SetFault,
     /// What the composer suggests.
     pub hints: Vec<Hint>,
 }
+
+/// Takes a fault's id and whether it is to be on.
+pub type SetFault = Box<dyn Fn(&str, bool) -> bool + Send + Sync>;
 
 /// A command that the composer suggests.
 #[derive(Clone, Debug, Serialize)]
@@ -62,7 +67,7 @@ impl Slack {
         let page = Arc::new(Page { slack: self.clone(), panel });
         Router::new()
             .route("/", get(index))
-            .route("/archives/{channel}/{message}", get(index))
+            .route("/archives/{channel}/{message}", get(permalink))
             .route("/app.js", get(|| asset("text/javascript; charset=utf-8", include_bytes!("../page/dist/app.js"))))
             .route("/app.css", get(|| asset("text/css; charset=utf-8", include_bytes!("../page/dist/app.css"))))
             .route("/favicon.svg", get(|| asset("image/svg+xml", include_bytes!("../page/dist/favicon.svg"))))
@@ -80,6 +85,11 @@ impl Slack {
 
 async fn index() -> Response {
     asset("text/html; charset=utf-8", include_bytes!("../page/dist/index.html")).await
+}
+
+/// Where a permalink leads: the page, with the message named in the fragment.
+async fn permalink(Path((channel, message)): Path<(String, String)>) -> Redirect {
+    Redirect::temporary(&format!("/#{channel}/{message}"))
 }
 
 async fn asset(kind: &'static str, content: &'static [u8]) -> Response {
@@ -231,7 +241,9 @@ async fn say(State(page): State<Arc<Page>>, Json(say): Json<Say>) -> Json<Value>
     let channel = say.channel.unwrap_or_else(|| slack.spec().channel.id.clone());
     let text = say.text.trim();
     if !text.starts_with('/') {
-        return told(slack.says(&say.user, &channel, say.thread_ts.as_deref(), text).await);
+        // The page escapes messages itself, and leaves commands as they were typed.
+        let text = typed::unescape(slack.spec(), text);
+        return told(slack.says(&say.user, &channel, say.thread_ts.as_deref(), &text).await);
     }
     if say.thread_ts.is_some() {
         let command = text.split_whitespace().next().unwrap_or_default();
@@ -243,8 +255,9 @@ async fn say(State(page): State<Arc<Page>>, Json(say): Json<Say>) -> Json<Value>
 #[derive(Deserialize)]
 struct Act {
     user: String,
-    /// A message's, or the id of a view.
-    message_ts: String,
+    /// The message it is on; or else the view.
+    message_ts: Option<String>,
+    view_id: Option<String>,
     block_id: Option<String>,
     action_id: String,
     value: Option<Value>,
@@ -254,15 +267,15 @@ struct Act {
 async fn act(State(page): State<Arc<Page>>, Json(act): Json<Act>) -> Json<Value> {
     let press = Press {
         user: &act.user,
-        block_id: act.block_id.as_deref(),
+        block_id: act.block_id.as_deref().filter(|id| !id.is_empty()),
         action: &act.action_id,
         choice: act.selected.as_ref().or(act.value.as_ref()),
     };
-    told(if act.message_ts.starts_with('V') {
-        page.slack.presses_in_view(&act.message_ts, press).await
-    } else {
-        page.slack.presses(&act.message_ts, press).await
-    })
+    match (&act.message_ts, &act.view_id) {
+        (Some(ts), _) => told(page.slack.presses(ts, press).await),
+        (None, Some(view)) => told(page.slack.presses_in_view(view, press).await),
+        (None, None) => told_error("neither a message nor a view is named"),
+    }
 }
 
 #[derive(Deserialize)]

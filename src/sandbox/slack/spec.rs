@@ -201,7 +201,7 @@ pub(super) const SLACKBOT: &str = "USLACKBOT";
 impl PersonSpec {
     /// The handle that `@` completes to.
     pub fn username(&self) -> String {
-        self.name.to_lowercase().replace(' ', ".")
+        self.name.to_lowercase().chars().filter(|&c| c.is_alphanumeric() || "._-".contains(c)).collect()
     }
 
     /// `member`, `guest` or `stranger`.

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use super::faults::Faults;
 use super::spec::WorkspaceSpec;
 
-/// How many Web API calls the log keeps.
-const CALLS_KEPT: usize = 20_000;
+/// How many Web API calls and deliveries the logs keep.
+const LOG_KEPT: usize = 20_000;
 /// A trigger opens a view within this time.
 const TRIGGER_LIFE: SignedDuration = SignedDuration::from_secs(3);
 /// A response URL answers within this time.
@@ -229,10 +229,17 @@ impl State {
     pub(super) fn log_call(&mut self, at: Timestamp, method: &str, args: Value) -> u64 {
         let number = self.calls.last().map_or(1, |call| call.number + 1);
         self.calls.push(Call { number, at, method: method.to_owned(), args, outcome: Outcome::Pending });
-        if self.calls.len() > CALLS_KEPT {
-            self.calls.drain(..CALLS_KEPT / 2);
+        if self.calls.len() > LOG_KEPT {
+            self.calls.drain(..LOG_KEPT / 2);
         }
         number
+    }
+
+    pub(super) fn log_delivery(&mut self, delivery: Delivery) {
+        self.deliveries.push(delivery);
+        if self.deliveries.len() > LOG_KEPT {
+            self.deliveries.drain(..LOG_KEPT / 2);
+        }
     }
 
     pub(super) fn log_outcome(&mut self, number: u64, outcome: Outcome) {

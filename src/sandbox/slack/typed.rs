@@ -25,6 +25,15 @@ pub(super) fn escape(spec: &WorkspaceSpec, text: &str, style: Style) -> String {
     escaped
 }
 
+/// What a person typed, from text that a client has escaped already.
+pub(super) fn unescape(spec: &WorkspaceSpec, text: &str) -> String {
+    let mut typed = text.replace(&format!("<@{}>", spec.bot_user.id), &format!("@{}", spec.bot_user.name));
+    for person in &spec.people {
+        typed = typed.replace(&format!("<@{}>", person.id), &format!("@{}", person.username()));
+    }
+    typed.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
 fn escape_word(spec: &WorkspaceSpec, word: &str, style: Style) -> String {
     // Punctuation behind a name or an address is not a part of it.
     let core = word.trim_end_matches([',', ';', ':', '!', '?', ')', '.']);
@@ -67,7 +76,8 @@ fn mention(spec: &WorkspaceSpec, name: &str, style: Style) -> Option<String> {
         (bot.id.clone(), bot.name.clone())
     } else {
         let exact = spec.people.iter().find(|person| person.username() == name);
-        let first_name = || spec.people.iter().find(|person| person.username().split('.').next() == Some(&name));
+        let is_first = |full: &str| full.split(' ').next().is_some_and(|first| first.to_lowercase() == name);
+        let first_name = || spec.people.iter().find(|person| is_first(&person.name));
         let person = exact.or_else(first_name)?;
         (person.id.clone(), person.username())
     };
