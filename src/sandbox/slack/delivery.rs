@@ -26,8 +26,9 @@ const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
 
 pub(super) type Client = HyperClient<HttpConnector, Full<Bytes>>;
 
+/// A client that opens a connection for each request: one kept from a bot that was restarted since would fail.
 pub(super) fn client() -> Client {
-    HyperClient::builder(TokioExecutor::new()).build_http()
+    HyperClient::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http()
 }
 
 /// The signature of a request to the bot: what `x-slack-signature` holds.

@@ -50,7 +50,7 @@ use tokio::sync::watch;
 pub use actions::Delivered;
 pub use delivery::signature;
 pub use faults::{FaultSwitch, How};
-pub use page::{Hint, Panel};
+pub use page::{Hint, Panel, SetFault};
 pub use spec::{BotSpec, ChannelSpec, GroupSpec, PersonSpec, WorkspaceSpec};
 pub use state::{Call, Delivery, Message, Outcome, StoredFile, View};
 

@@ -248,10 +248,16 @@ async fn blocks_beyond_the_limits_are_refused() {
         vec![json!({"type": "marquee"})],
         vec![json!({"type": "divider", "block_id": "x".repeat(256)})],
     ];
+    let url = format!("{}/api/chat.postMessage", world.base);
+    // As a form, where blocks are a string of JSON.
     let post = async |blocks: &Vec<Value>| {
-        // As a form, where blocks are a string of JSON.
         let blocks = serde_json::to_string(blocks).unwrap();
-        world.call("chat.postMessage", json!({"channel": "C0PLATFORM", "text": "x", "blocks": blocks})).await
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("token", "xoxb-sandbox-bot-token").append_pair("channel", "#alchemiser-platform");
+        let form = form.append_pair("text", "x").append_pair("blocks", &blocks).finish();
+        let headers = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+        let (_, _, body) = send(Method::POST, &url, &headers, form).await;
+        serde_json::from_str::<Value>(&body).unwrap()
     };
     for blocks in &within {
         let answer = post(blocks).await;
