@@ -72,7 +72,7 @@ impl Slack {
             return Delivered::refused("not_allowed");
         }
         let (reply_url, url) = self.reply_url(channel, user, None);
-        let trigger = self.change(|state| self.trigger(state, self.clock().now(), user, None));
+        let trigger = self.trigger(user, None);
         let payload = json!({
             "token": TOKEN,
             "team_id": spec.team_id,

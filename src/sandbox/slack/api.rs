@@ -130,7 +130,7 @@ impl Slack {
         if needed.is_empty() || needed.iter().any(|needed| state.scopes.iter().any(|scope| scope == needed)) {
             return Ok(());
         }
-        Err(Refused::explained("missing_scope", vec![format!("needed: {}", needed.join(", "))]))
+        Err(Refused::explained("missing_scope", vec![needed.join(",")]))
     }
 
     fn identity(&self) -> Value {
@@ -223,7 +223,10 @@ async fn call(
         }
         Err(Refused { error, messages }) => {
             let mut body = json!({"ok": false, "error": error});
-            if !messages.is_empty() {
+            if error == "missing_scope" {
+                body["needed"] = json!(messages.concat());
+                body["provided"] = json!(slack.state().scopes.join(","));
+            } else if !messages.is_empty() {
                 body["response_metadata"] = json!({"messages": messages});
             }
             if error == "unknown_method" {

@@ -72,7 +72,7 @@ impl Slack {
         }
         payload["state"] = state_of(blocks, Some((&found, &action)));
         payload["response_url"] = json!(reply_url);
-        payload["trigger_id"] = json!(self.change(|state| self.trigger(state, self.clock().now(), press.user, None)));
+        payload["trigger_id"] = json!(self.trigger(press.user, None));
         payload["actions"] = json!([action]);
         self.deliver(Parcel::Interaction(payload)).await.into()
     }
@@ -97,7 +97,7 @@ impl Slack {
         let modal = (view["type"] == "modal").then_some(view_id);
         let mut payload = self.interaction("block_actions", press.user);
         payload["container"] = json!({"type": "view", "view_id": view_id});
-        payload["trigger_id"] = json!(self.change(|state| self.trigger(state, self.clock().now(), press.user, modal)));
+        payload["trigger_id"] = json!(self.trigger(press.user, modal));
         payload["actions"] = json!([action]);
         payload["view"] = view.clone();
         payload["view"]["state"] = state_of(blocks, Some((&found, &action)));
@@ -134,8 +134,7 @@ impl Slack {
         payload["view"] = open;
         payload["view"]["state"] = json!({"values": filled});
         payload["response_urls"] = json!([]);
-        payload["trigger_id"] =
-            json!(self.change(|state| self.trigger(state, self.clock().now(), user, Some(view_id))));
+        payload["trigger_id"] = json!(self.trigger(user, Some(view_id)));
         let mut delivered: Delivered = self.deliver(Parcel::Interaction(payload)).await.into();
         if delivered.error.is_none() {
             let body = delivered.body.clone();

@@ -1,6 +1,5 @@
 //! The `views.*` methods: modals, stacked three deep, and the App Home.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Slack;
@@ -116,9 +115,10 @@ impl Slack {
         view
     }
 
-    /// A trigger as a click or a submission brings it.
-    pub(super) fn trigger(&self, state: &mut State, now: Timestamp, user: &str, view: Option<&str>) -> String {
-        state.issue_trigger(now, user, view)
+    /// A trigger as a command, a click or a submission brings it, with the modal that it comes from.
+    pub(super) fn trigger(&self, user: &str, view: Option<&str>) -> String {
+        let now = self.clock().now();
+        self.change(|state| state.issue_trigger(now, user, view))
     }
 }
 

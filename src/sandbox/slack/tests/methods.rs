@@ -199,7 +199,7 @@ async fn tokens_and_scopes_are_checked() {
     let (_, headers, _) = send(Method::GET, &auth_test, &token, String::new()).await;
     assert_eq!(headers["x-oauth-scopes"], "commands,users:read");
     let answer = world.call("chat.postMessage", json!({"channel": "C0PLATFORM", "text": "x"})).await;
-    assert_eq!(answer["error"], "missing_scope");
+    assert_eq!((&answer["error"], &answer["needed"]), (&json!("missing_scope"), &json!("chat:write")));
 }
 
 #[tokio::test]
