@@ -3,5 +3,8 @@
 //! Start with `docs/architecture.md`.
 
 pub mod clock;
+pub mod command;
+pub mod config;
 pub mod domain;
+pub mod policy;
 pub mod slack;
