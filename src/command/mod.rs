@@ -34,7 +34,8 @@ pub const MAX_TEXT_CHARS: usize = 1_000;
 
 /// The first words of all commands. No environment can be called so.
 pub const WORDS: [&str; 12] = [
-    "enable", "disable", "rollback", "restore", "verify", "status", "runs", "show", "cancel", "answer", "whoami", "help",
+    "enable", "disable", "rollback", "restore", "verify", "status", "runs", "show", "cancel", "answer", "whoami",
+    "help",
 ];
 
 /// What the words of a command can mean: the configured names, and what the place implies.

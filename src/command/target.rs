@@ -56,9 +56,10 @@ pub(super) fn rules_and_environment(
             };
             Ok((selection, environment.name.clone()))
         }
-        (Some(_), None) => {
-            Err(Refusal::Missing { piece: format!("In which environment? {}", list_environments(context)), usage: usage() })
-        }
+        (Some(_), None) => Err(Refusal::Missing {
+            piece: format!("In which environment? {}", list_environments(context)),
+            usage: usage(),
+        }),
         (None, Some(environment)) => {
             let piece = format!("Which rule of `{}`? {}", environment.name, list_rules(environment));
             Err(Refusal::Missing { piece, usage: usage() })

@@ -18,7 +18,12 @@ const MAX_RULE_CHARS: usize = 64;
 /// Notes what is wrong with them.
 pub(super) fn check(environments: &BTreeMap<String, Environment>, findings: &mut Findings) {
     let at = KeyPath::from("environments");
-    findings.require(!environments.is_empty(), at.clone(), "there is no environment", "Add a table [environments.dev].");
+    findings.require(
+        !environments.is_empty(),
+        at.clone(),
+        "there is no environment",
+        "Add a table [environments.dev].",
+    );
     for (name, environment) in environments {
         let at = at.key(name);
         check_name(name, &at, findings);
@@ -106,7 +111,9 @@ fn check_shapes(environment: &Environment, at: &KeyPath, findings: &mut Findings
 }
 
 fn check_resource(name: &str, at: KeyPath, findings: &mut Findings) {
-    let fine = !name.is_empty() && !name.starts_with("arn:") && !name.contains(char::is_whitespace);
+    // No AWS name has others; these go into command lines and messages as they are.
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    let fine = !name.is_empty() && name.bytes().all(allowed);
     findings.require(fine, at, "this is not the name of a resource", "Write the plain name, neither an ARN nor a URL.");
 }
 
@@ -152,7 +159,9 @@ fn check_rules(
             findings.require(
                 !environments.contains_key(&name.to_lowercase()),
                 at.key(key),
-                format!("`{name}` is the name of an environment too, and rule and environment may be typed in any order"),
+                format!(
+                    "`{name}` is the name of an environment too, and rule and environment may be typed in any order"
+                ),
                 "Give the rule another short name, or the environment.",
             );
         }
@@ -172,8 +181,18 @@ fn check_waits(waits: &Waits, at: &KeyPath, findings: &mut Findings) {
         ("lookback", waits.lookback),
         ("answer", waits.answer),
     ] {
-        findings.require(wait.is_positive(), at.key(key), "this is no time to wait", "Write a time above zero, such as 2m.");
-        findings.require(wait <= MAX_WAIT, at.key(key), "this is longer than a week", "Write a time like 90s, 2m or 1h.");
+        findings.require(
+            wait.is_positive(),
+            at.key(key),
+            "this is no time to wait",
+            "Write a time above zero, such as 2m.",
+        );
+        findings.require(
+            wait <= MAX_WAIT,
+            at.key(key),
+            "this is longer than a week",
+            "Write a time like 90s, 2m or 1h.",
+        );
     }
     findings.require(
         !waits.after_enable.is_positive() || waits.poll <= waits.after_enable,

@@ -25,7 +25,9 @@ fn for_socket() -> String {
     let mut manifest = String::with_capacity(MANIFEST.len());
     for line in MANIFEST.lines().filter(|line| !line.contains(PLACEHOLDER)) {
         if line.contains("With Socket Mode no address is needed") {
-            manifest.push_str("  # Needs an app-level token with connections:write (Basic Information) in SLACK_APP_TOKEN.\n");
+            manifest.push_str(
+                "  # Needs an app-level token with connections:write (Basic Information) in SLACK_APP_TOKEN.\n",
+            );
         } else if line.contains("app-level token with connections:write") {
             // The second line of the comment that was replaced.
         } else {
@@ -51,8 +53,15 @@ mod tests {
     #[test]
     fn the_scopes_are_those_needed_and_none_more() {
         let scopes = list(MANIFEST, "bot");
-        let needed =
-            ["commands", "chat:write", "app_mentions:read", "im:history", "users:read", "channels:history", "groups:history"];
+        let needed = [
+            "commands",
+            "chat:write",
+            "app_mentions:read",
+            "im:history",
+            "users:read",
+            "channels:history",
+            "groups:history",
+        ];
         assert_eq!(scopes, needed);
         assert_eq!(list(MANIFEST, "bot_events"), ["app_mention", "message.im", "app_home_opened"]);
     }

@@ -24,7 +24,11 @@ pub(super) type Fields = BTreeMap<KeyPath, &'static [&'static str]>;
 
 /// Reads `T` from the tree. What is wrong goes to `findings`; a value comes back even then where stand-ins allow one, so
 /// that its other parts can be checked. `fields` tells which keys exist.
-pub(super) fn read<T: for<'de> Deserialize<'de>>(root: &Node, findings: &mut Findings, fields: &mut Fields) -> Option<T> {
+pub(super) fn read<T: for<'de> Deserialize<'de>>(
+    root: &Node,
+    findings: &mut Findings,
+    fields: &mut Fields,
+) -> Option<T> {
     let mut root = root.clone();
     let mut stand_ins: BTreeMap<KeyPath, u8> = BTreeMap::new();
     for _ in 0..MAX_PROBLEMS {
@@ -147,7 +151,11 @@ impl<'de> Reader<'de> {
         Problem::new(format!("here is {} where {wanted} is expected", self.node.value.kind()), mend).at(&self.path)
     }
 
-    fn visit_table<V: Visitor<'de>>(self, entries: &'de BTreeMap<String, Node>, visitor: V) -> Result<V::Value, Problem> {
+    fn visit_table<V: Visitor<'de>>(
+        self,
+        entries: &'de BTreeMap<String, Node>,
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
         let notes = self.notes;
         let path = self.path.clone();
         let children = entries.iter().map(|(key, node)| (key.as_str(), Reader { node, path: path.key(key), notes }));
@@ -242,7 +250,9 @@ impl<'de> Deserializer<'de> for Reader<'de> {
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         match &self.node.value {
-            Value::Text(text) | Value::Moment(text) => visitor.visit_str(text).map_err(|problem: Problem| problem.at(&self.path)),
+            Value::Text(text) | Value::Moment(text) => {
+                visitor.visit_str(text).map_err(|problem: Problem| problem.at(&self.path))
+            }
             _ => Err(self.wrong_kind("a text")),
         }
     }

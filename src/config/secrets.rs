@@ -34,9 +34,11 @@ impl Secrets {
             }
             Some(SecretString::from(secret))
         };
-        let slack_signing_secret = read("SLACK_SIGNING_SECRET", |text| !text.contains(char::is_whitespace), "Copy it again.");
+        let slack_signing_secret =
+            read("SLACK_SIGNING_SECRET", |text| !text.contains(char::is_whitespace), "Copy it again.");
         let slack_bot_token = read("SLACK_BOT_TOKEN", |text| text.starts_with("xox"), "A bot token begins with xoxb-.");
-        let slack_app_token = read("SLACK_APP_TOKEN", |text| text.starts_with("xapp-"), "An app token begins with xapp-.");
+        let slack_app_token =
+            read("SLACK_APP_TOKEN", |text| text.starts_with("xapp-"), "An app token begins with xapp-.");
         let database_url = read("DATABASE_URL", store::is_database_url, store::MEND)
             .or_else(|| config.map(|config| SecretString::from(config.store.url.clone())))?;
         Some(Self { slack_signing_secret, slack_bot_token, slack_app_token, database_url })

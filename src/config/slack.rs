@@ -90,7 +90,12 @@ impl Slack {
             "It begins with T, such as T024BE7LD; Slack in a browser shows it in the address.",
         );
         let channel_mend = "It begins with C or G, such as C0123ABCD; Slack shows it under the channel's details.";
-        findings.require(is_id(&self.channel, &['C', 'G']), at.key("channel"), "this is not the id of a channel", channel_mend);
+        findings.require(
+            is_id(&self.channel, &['C', 'G']),
+            at.key("channel"),
+            "this is not the id of a channel",
+            channel_mend,
+        );
         for (index, channel) in self.also_in.iter().enumerate() {
             let key = at.key("also_in").index(index);
             findings.require(is_id(channel, &['C', 'G']), key.clone(), "this is not the id of a channel", channel_mend);
@@ -127,8 +132,12 @@ impl Config {
             TransportChoice::Socket => (socket, "SLACK_APP_TOKEN", "it is not set, and slack.transport is \"socket\""),
         };
         let mend = match variable {
-            "SLACK_APP_TOKEN" => "Make an app-level token with connections:write (Basic Information), it begins with xapp-.",
-            _ => "The signing secret stands under Basic Information of the Slack app; requests come in by HTTP with it, and by Socket Mode with an app token.",
+            "SLACK_APP_TOKEN" => {
+                "Make an app-level token with connections:write (Basic Information), it begins with xapp-."
+            }
+            _ => {
+                "The signing secret stands under Basic Information of the Slack app; requests come in by HTTP with it, and by Socket Mode with an app token."
+            }
         };
         found.ok_or_else(|| {
             ConfigErrors(vec![ConfigError {

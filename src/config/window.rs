@@ -21,7 +21,12 @@ pub(super) fn check(window: &Window, at: &KeyPath, findings: &mut Findings) {
     }
     for (index, range) in window.allow.iter().enumerate() {
         let key = allow.index(index);
-        findings.require(!range.days.is_empty(), key.key("days"), "this range is on no day", "Name days, such as \"mon\".");
+        findings.require(
+            !range.days.is_empty(),
+            key.key("days"),
+            "this range is on no day",
+            "Name days, such as \"mon\".",
+        );
         let repeated = range.days.iter().enumerate().any(|(place, day)| range.days[..place].contains(day));
         findings.require(!repeated, key.key("days"), "a day is named twice", "Remove one.");
         let (from, until) = (range.from.unwrap_or(Time::midnight()), range.until);
