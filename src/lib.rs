@@ -3,8 +3,11 @@
 //! Start with `docs/architecture.md`.
 
 pub mod clock;
+pub mod command;
+pub mod config;
 pub mod domain;
 pub mod journal;
+pub mod policy;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod slack;
