@@ -2,13 +2,18 @@
 //!
 //! Start with `docs/architecture.md`.
 
+pub mod aws;
+pub mod checks;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod domain;
+pub mod engine;
 pub mod journal;
 pub mod policy;
+pub mod runbook;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod slack;
 pub mod store;
+pub mod web;
