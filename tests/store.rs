@@ -44,12 +44,7 @@ fn requested(environment: &str) -> Event {
 }
 
 fn ended() -> Event {
-    Event::Ended {
-        outcome: Outcome::Succeeded,
-        summary: String::new(),
-        rules: Default::default(),
-        next: Vec::new(),
-    }
+    Event::Ended { outcome: Outcome::Succeeded, summary: String::new(), rules: Default::default(), next: Vec::new() }
 }
 
 async fn new_run(store: &Store, environment: &str, now: Timestamp) -> RunId {
@@ -84,7 +79,10 @@ async fn a_journal_reads_back_as_it_was_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_tampering_with_the_journal_is_found() {
     let tampers = [
-        ("UPDATE events SET body = '{\"kind\":\"locked\" }' WHERE run_id = 2 AND seq = 2", "event 2 is not what was recorded"),
+        (
+            "UPDATE events SET body = '{\"kind\":\"locked\" }' WHERE run_id = 2 AND seq = 2",
+            "event 2 is not what was recorded",
+        ),
         ("UPDATE events SET at = at + 1 WHERE run_id = 2 AND seq = 2", "event 2 is not what was recorded"),
         ("DELETE FROM events WHERE run_id = 2 AND seq = 2", "events are missing"),
         ("DELETE FROM events WHERE run_id = 2 AND seq = 3", "the newest events are missing"),
@@ -184,7 +182,9 @@ async fn signals_from_everywhere_keep_the_chain_whole() {
         let run = new_run(store, "dev", at(0)).await;
         let clicks = (0..30).map(|_| {
             let store = store.clone();
-            tokio::spawn(async move { store.signal(run, &[Event::CancelRequested { actor: Actor::Alch }], at(1)).await.unwrap() })
+            tokio::spawn(async move {
+                store.signal(run, &[Event::CancelRequested { actor: Actor::Alch }], at(1)).await.unwrap()
+            })
         });
         for click in clicks.collect::<Vec<_>>() {
             click.await.unwrap();
@@ -205,7 +205,8 @@ async fn an_environment_is_held_by_one_run_until_it_ends() {
         assert_eq!((holder.run, holder.since), (first, at(1)));
         assert_eq!(store.lock("prod", second, at(3)).await.unwrap(), LockOutcome::Acquired);
         let waiting = store.claim("me", at(3), at(13)).await.unwrap().unwrap();
-        let waiting = if waiting.run == second { waiting } else { store.claim("me", at(3), at(13)).await.unwrap().unwrap() };
+        let waiting =
+            if waiting.run == second { waiting } else { store.claim("me", at(3), at(13)).await.unwrap().unwrap() };
         assert!(store.put_back(&waiting, 1, at(60)).await.unwrap());
         store.signal(first, &[ended()], at(4)).await.unwrap();
         assert_eq!(store.holder("dev").await.unwrap(), None);
@@ -237,7 +238,8 @@ async fn a_request_becomes_one_run_however_often_it_is_delivered() {
         assert_eq!(store.put_request("k1", &json!({"n": 1}), at(0)).await.unwrap(), Put::New);
         assert_eq!(store.put_request("k1", &json!({"n": 1}), at(1)).await.unwrap(), Put::Repeated);
         store.put_request("k2", &json!({"n": 2}), at(2)).await.unwrap();
-        let keys: Vec<String> = store.pending_requests().await.unwrap().into_iter().map(|pending| pending.key).collect();
+        let keys: Vec<String> =
+            store.pending_requests().await.unwrap().into_iter().map(|pending| pending.key).collect();
         assert_eq!(keys, ["k1", "k2"]);
         let requested = requested("dev");
         let new = NewRun { requested: &requested, environment: "dev", driven: true, inbox_key: Some("k1") };
@@ -245,7 +247,11 @@ async fn a_request_becomes_one_run_however_often_it_is_delivered() {
         assert_eq!(store.create_run(new, at(4)).await.unwrap(), run);
         store.settle_request("k2", at(5)).await.unwrap();
         assert!(store.pending_requests().await.unwrap().is_empty());
-        assert_eq!(store.put_request("k1", &json!({}), at(9)).await.unwrap(), Put::Repeated, "settled is not forgotten");
+        assert_eq!(
+            store.put_request("k1", &json!({}), at(9)).await.unwrap(),
+            Put::Repeated,
+            "settled is not forgotten"
+        );
     })
     .await;
 }

@@ -121,10 +121,10 @@ impl Aws {
         }
         let name = &one.rule.rule;
         let attempts = &mut one.attempts;
-        let result = hard(deadline, async || {
+        let result = hard(deadline, || {
             *attempts += 1;
             let call = self.0.emergency.disable_rule().name(name).event_bus_name(bus);
-            call.send().await.map_err(|error| AwsError::from_sdk(DISABLE_RULE, &error).about(name))
+            async { call.send().await.map_err(|error| AwsError::from_sdk(DISABLE_RULE, &error).about(name)) }
         })
         .await;
         match result {
@@ -156,7 +156,7 @@ impl Aws {
     }
 
     async fn list_hard(&self, bus: &str, deadline: Instant) -> Result<Listed, AwsError> {
-        let listed = hard(deadline, async || list_rules(&self.0.emergency, bus).await).await?;
+        let listed = hard(deadline, || list_rules(&self.0.emergency, bus)).await?;
         Ok(listed.into_iter().map(|rule| (rule.name.clone(), rule)).collect())
     }
 }
@@ -198,7 +198,10 @@ impl<'a> Disabling<'a> {
 }
 
 /// Repeats a call, with growing, jittered pauses, while its failure may pass and until the deadline.
-async fn hard<T>(deadline: Instant, mut call: impl AsyncFnMut() -> Result<T, AwsError>) -> Result<T, AwsError> {
+async fn hard<T, F>(deadline: Instant, mut call: impl FnMut() -> F) -> Result<T, AwsError>
+where
+    F: Future<Output = Result<T, AwsError>>,
+{
     let mut pause = FIRST_PAUSE;
     loop {
         let error = match call().await {

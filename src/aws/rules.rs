@@ -100,7 +100,7 @@ impl Aws {
     /// `ENABLED`.
     pub async fn enable_rule(&self, held: &Held<'_>, bus: &str, rule: &str) -> Result<Vec<String>, AwsError> {
         self.may_change(held, ENABLE_RULE).await?;
-        retrying_conflicts(async || {
+        retrying_conflicts(|| async {
             match self.clients().events.enable_rule().name(rule).event_bus_name(bus).send().await {
                 Ok(output) => Ok(ids(&output)),
                 Err(error) => Err(AwsError::from_sdk(ENABLE_RULE, &error).about(rule)),
@@ -113,7 +113,7 @@ impl Aws {
     /// changes nothing. It does not say whether the rule was enabled before: read it before and after.
     pub async fn disable_rule(&self, held: &Held<'_>, bus: &str, rule: &str) -> Result<Vec<String>, AwsError> {
         self.may_change(held, DISABLE_RULE).await?;
-        retrying_conflicts(async || {
+        retrying_conflicts(|| async {
             match self.clients().events.disable_rule().name(rule).event_bus_name(bus).send().await {
                 Ok(output) => Ok(ids(&output)),
                 Err(error) => Err(AwsError::from_sdk(DISABLE_RULE, &error).about(rule)),
@@ -171,7 +171,10 @@ fn rule_state(operation: Operation, rule: &str, state: Option<&SdkRuleState>) ->
     }
 }
 
-async fn retrying_conflicts(call: impl AsyncFn() -> Result<Vec<String>, AwsError>) -> Result<Vec<String>, AwsError> {
+async fn retrying_conflicts<F>(call: impl Fn() -> F) -> Result<Vec<String>, AwsError>
+where
+    F: Future<Output = Result<Vec<String>, AwsError>>,
+{
     let mut pause = CONFLICT_PAUSE;
     for _ in 1..CONFLICT_ATTEMPTS {
         match call().await {

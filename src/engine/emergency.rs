@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use super::conclude::rolled_back;
 use super::execute::{Engine, Place};
 use crate::aws::AllDisabled;
-use crate::domain::{
-    Actor, Command, Event, Facts, Held, Origin, Run, RunId, StepId, StepStatus,
-};
+use crate::domain::{Actor, Command, Event, Facts, Held, Origin, RuleOutcome, Run, RunId, StepId, StepStatus};
 use crate::runbook;
 use crate::store::{NewRun, StoreError};
 use tokio::task::JoinHandle;
@@ -70,7 +68,9 @@ impl Engine {
         let run = match tokio::time::timeout(JOURNAL_PATIENCE, &mut writing).await {
             Ok(written) => written.ok(),
             Err(_) => {
-                tracing::error!("rolled back, but the database does not answer: the journal is written when it is back");
+                tracing::error!(
+                    "rolled back, but the database does not answer: the journal is written when it is back"
+                );
                 None
             }
         };
@@ -167,7 +167,9 @@ impl Engine {
             };
             match written {
                 Ok(run) => return run,
-                Err(error) => tracing::error!(environment = %request.environment, %error, "a rollback is not journalled yet"),
+                Err(error) => {
+                    tracing::error!(environment = %request.environment, %error, "a rollback is not journalled yet")
+                }
             }
             tokio::time::sleep(JOURNAL_RETRY).await;
             begun = self.clone().begin_rollback(request.clone()).await;
@@ -183,7 +185,25 @@ impl Engine {
 }
 
 async fn disable_all(place: &Place, held: &Held<'_>, arrived: Instant) -> AllDisabled {
-    place.aws.disable_all(held, &place.environment.bus, &place.environment.rules, arrived).await
+    let rules = &place.environment.rules;
+    match place.aws.disable_all(held, &place.environment.bus, rules, arrived).await {
+        Ok(done) => done,
+        Err(error) => AllDisabled {
+            rules: rules
+                .iter()
+                .map(|rule| RuleOutcome {
+                    rule: rule.clone(),
+                    before: None,
+                    after: None,
+                    attempts: 0,
+                    elapsed_ms: 0,
+                    error: Some(error.to_string()),
+                })
+                .collect(),
+            elapsed_ms: u64::try_from(arrived.elapsed().as_millis()).unwrap_or(u64::MAX),
+            verified: false,
+        },
+    }
 }
 
 /// Two passes as one: the states from before the first, everything else from the second.

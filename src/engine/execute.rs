@@ -17,7 +17,8 @@ use crate::aws::{Aws, AwsError};
 use crate::checks::{checklist, gate};
 use crate::clock::Clock;
 use crate::domain::{
-    Change, Command, Environment, Event, Facts, Held, Outcome, Rule, RuleState, Run, RunId, StepId, StepKind, StepStatus,
+    Change, Command, Environment, Event, Facts, Held, Outcome, Rule, RuleState, Run, RunId, StepId, StepKind,
+    StepStatus,
 };
 use crate::runbook::{self, steps};
 use crate::store::{Claim, LockOutcome, Store, StoreError};
@@ -228,7 +229,11 @@ impl Drive<'_> {
     /// A run could not be put back: either a signal has arrived, or the lease has passed on.
     async fn still_ours(&self) -> Result<Turn, StoreError> {
         let inner = &self.engine.0;
-        if inner.store.still_claimed(&self.claim, inner.clock.now()).await? { Ok(Turn::Again) } else { Err(StoreError::Fenced) }
+        if inner.store.still_claimed(&self.claim, inner.clock.now()).await? {
+            Ok(Turn::Again)
+        } else {
+            Err(StoreError::Fenced)
+        }
     }
 
     async fn record(&self, events: Vec<Event>) -> Result<Turn, StoreError> {
@@ -249,9 +254,7 @@ impl Drive<'_> {
                 let digest = plan.digest();
                 self.record(vec![Event::Observed { facts }, Event::Planned { plan, digest }]).await
             }
-            Err(no_plan) => {
-                self.record(vec![Event::Observed { facts }, could_not_begin(format!("{no_plan}."))]).await
-            }
+            Err(no_plan) => self.record(vec![Event::Observed { facts }, could_not_begin(format!("{no_plan}."))]).await,
         }
     }
 
@@ -282,8 +285,8 @@ impl Drive<'_> {
         let checks = match &progress.step.kind {
             StepKind::Checklist => {
                 let wanted = self.engine.wanted_states(&run.environment).await?;
-                let readings = place.aws.read_checklist(&place.environment).await;
-                checklist::checks(&place.environment, &readings, &wanted)
+                let readings = place.aws.read_checklist(&place.environment, asked_at).await;
+                checklist::checks(&place.environment, &wanted, &readings)
             }
             StepKind::Watch { rule, .. } | StepKind::Gate { rule, .. } => {
                 let question = question(place, run, rule);
@@ -438,12 +441,9 @@ impl Drive<'_> {
 /// The run ends with something of it still in place, which nobody may overlook.
 fn could_not_undo(run: &Run, why: &str) -> Event {
     match conclude(run) {
-        Event::Ended { summary, rules, next, .. } => Event::Ended {
-            outcome: Outcome::Failed,
-            summary: format!("{summary} The undo failed: {why}"),
-            rules,
-            next,
-        },
+        Event::Ended { summary, rules, next, .. } => {
+            Event::Ended { outcome: Outcome::Failed, summary: format!("{summary} The undo failed: {why}"), rules, next }
+        }
         other => other,
     }
 }

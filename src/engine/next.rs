@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{
-    Answer, Check, Environment, Event, OnGateFailure, OnInconclusive, Run, Step, StepId, StepKind, StepProgress, StepStatus,
-    Verdict,
+    Answer, Check, Environment, Event, OnGateFailure, OnInconclusive, Run, Step, StepId, StepKind, StepProgress,
+    StepStatus, Verdict,
 };
 
 /// The next thing to do.
@@ -92,7 +92,9 @@ pub fn next(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, 
             let end = later(started, *lasting);
             match due(current, *poll, end, polled_at, now) {
                 Some(check) => check,
-                None if now >= end => Next::Record(vec![finished(&current.step, StepStatus::Done, "waited, and watched")]),
+                None if now >= end => {
+                    Next::Record(vec![finished(&current.step, StepStatus::Done, "waited, and watched")])
+                }
                 None => Next::Wait(next_look(*poll, end, polled_at, now)),
             }
         }
@@ -113,7 +115,11 @@ fn gate(
         return if now < *until {
             Next::Wait(*until)
         } else {
-            Next::Record(vec![finished(&current.step, StepStatus::Inconclusive, "no traffic seen, and nobody answered")])
+            Next::Record(vec![finished(
+                &current.step,
+                StepStatus::Inconclusive,
+                "no traffic seen, and nobody answered",
+            )])
         };
     }
     match &current.answer {
@@ -174,7 +180,14 @@ fn after_failure(run: &Run, on_gate_failure: OnGateFailure, failed: &StepProgres
 }
 
 /// What the result of a step's checks means: the events to record. `decide` as in [`Next::Check`].
-pub fn judge(run: &Run, environment: &Environment, step: &StepId, checks: Vec<Check>, decide: bool, now: Timestamp) -> Vec<Event> {
+pub fn judge(
+    run: &Run,
+    environment: &Environment,
+    step: &StepId,
+    checks: Vec<Check>,
+    decide: bool,
+    now: Timestamp,
+) -> Vec<Event> {
     let Some(progress) = run.step(step) else {
         return Vec::new();
     };

@@ -4,7 +4,9 @@ mod enable;
 mod restore;
 pub mod steps;
 
-use crate::domain::{Command, Environment, Facts, PLAN_VERSION, Plan, Rule, RuleState, Selection, Step, StepId, StepKind};
+use crate::domain::{
+    Command, Environment, Facts, PLAN_VERSION, Plan, Rule, RuleState, Selection, Step, StepId, StepKind,
+};
 
 /// Why there is no plan. The text is for people.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -69,7 +71,9 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
 pub fn rules_of<'a>(command: &Command, environment: &'a Environment) -> Vec<&'a Rule> {
     match command {
         Command::Enable { rules, .. } | Command::Disable { rules, .. } => selected(rules, environment),
-        Command::Restore { .. } | Command::Verify { .. } | Command::Rollback { .. } => environment.rules.iter().collect(),
+        Command::Restore { .. } | Command::Verify { .. } | Command::Rollback { .. } => {
+            environment.rules.iter().collect()
+        }
         Command::Status { .. }
         | Command::Runs { .. }
         | Command::Show { .. }

@@ -60,7 +60,7 @@ pub async fn set(
     found: &Found,
     to: RuleState,
 ) -> Result<Change, ActError> {
-    let request_id = if to.is_enabled() {
+    let request_ids = if to.is_enabled() {
         aws.enable_rule(held, bus, &rule.rule).await?
     } else {
         aws.disable_rule(held, bus, &rule.rule).await?
@@ -77,7 +77,7 @@ pub async fn set(
                 from: found.state,
                 to: state,
                 changed: true,
-                request_ids: vec![request_id],
+                request_ids,
                 elapsed_ms: u64::try_from(found.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             });
         }
