@@ -62,6 +62,8 @@ stories!(
     queued,
     asked_and_answered,
     troubled,
+    preempted,
+    cannot_be_asked,
 );
 
 /// The position right after the first event of a kind.
@@ -243,7 +245,7 @@ fn short_answers_read_well() {
         ("no runs", runs_list(&[], now)),
         ("show", show(&story.run(), &story.journal, now)),
         ("whoami", whoami(&who)),
-        ("held", held(&active, Some("https://x.slack.com/archives/C1/p1?thread_ts=1&cid=C1"), &asked, now)),
+        ("held", held(&active, Some("https://x.slack.com/archives/C1/p1?thread_ts=1&cid=C1"), &asked)),
         ("refusal", refusal("`prod` needs approval.\nAsk for it & wait.")),
         ("help", help("Usage: /alch enable <rule|all> <env>\n  e.g. /alch enable signal-generated dev")),
         ("cancel accepted", cancel_accepted(&active)),
