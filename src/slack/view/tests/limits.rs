@@ -255,7 +255,7 @@ fn everything(journal: &[Recorded], evil: &str) -> Vec<Message> {
         let mut environments = base.environments.clone();
         let mut odd = environments["dev"].clone();
         odd.dashboard_url =
-            Some(if evil.len() % 2 == 0 { evil.to_owned() } else { "https://example.com/dash".to_owned() });
+            Some(if evil.len().is_multiple_of(2) { evil.to_owned() } else { "https://example.com/dash".to_owned() });
         odd.region = evil.to_owned();
         environments.insert(evil.to_owned(), odd);
         let context = ViewContext { environments: &environments, contacts: (evil, evil), command_word: evil, ..*base };
@@ -301,6 +301,26 @@ proptest! {
             run.apply(recorded);
             prop_assert!(!terminal(recorded, &run).contains(char::is_control));
         }
+    }
+
+    #[test]
+    fn a_thread_only_grows_in_whatever_order_things_happen(
+        order in Just((1_usize..45).collect::<Vec<_>>()).prop_shuffle(), cut in 0_usize..40,
+    ) {
+        let told = hostile("dev", 6, 3);
+        let shuffled = order.into_iter().filter_map(|at| told.get(at));
+        let journal: Vec<Recorded> = (1..)
+            .zip(told.first().into_iter().chain(shuffled))
+            .map(|(seq, recorded)| Recorded { seq, ..recorded.clone() })
+            .collect();
+        let cut = cut.min(journal.len());
+        journals::in_context(|context| {
+            let whole = thread(&journal, context);
+            let part = thread(&journal[..cut], context);
+            prop_assert_eq!(&part[..], &whole[..part.len()]);
+            prop_assert!(whole.iter().filter(|told| told.broadcast).count() <= 1);
+            Ok(())
+        })?;
     }
 
     #[test]

@@ -124,6 +124,24 @@ fn the_card_of_a_run_that_ended_stands_still() {
 }
 
 #[test]
+fn a_long_plan_is_folded_around_the_step_under_way() {
+    let names: Vec<String> = (1..=20).map(|n| format!("rule-{n}")).collect();
+    let steps: Vec<Step> =
+        names.iter().flat_map(|name| journals::steps(name, RuleState::Disabled, OnInconclusive::Finish)).collect();
+    let mut story = Story::of(journals::enable(Selection::All)).planned(steps.clone(), OnGateFailure::Hold);
+    for step in &steps[..30] {
+        story = story.started(&step.id.0).finished(&step.id.0, StepStatus::Done, "");
+    }
+    let card = card_after(&story, story.journal.len(), 0);
+    let page = read(&card);
+    let lines: Vec<&str> = page.lines().collect();
+    assert_eq!(lines[2], "… 26 steps before these, all over");
+    assert_eq!(lines[3], "✅ Check rule-9 — done");
+    assert_eq!(lines[7], "▫️ Enable rule-11 — to do: disabled → enabled");
+    assert_eq!(lines[19], "… and 18 more");
+}
+
+#[test]
 fn a_thread_only_grows() {
     for (name, story) in journals::all() {
         in_context(|context| {
