@@ -98,7 +98,7 @@ fn remarks(run: &Run, context: &ViewContext<'_>, now: Timestamp) -> Vec<Markup> 
 /// How it ended and what to do.
 fn end(run: &Run, ended: &Ended, context: &ViewContext<'_>) -> Vec<Markup> {
     let mut lines = vec![Markup::prose(&clip(&ended.summary, 1200))];
-    lines.push(words::rule_states(&ended.rules).cut(700));
+    lines.push(words::rule_states(&ended.rules, context.environments.get(&run.environment)).cut(700));
     lines.push(next_commands(&ended.next, context));
     lines.push(md!("Ended {}, after {}.", Markup::day(ended.at), words::between(run.requested_at, ended.at)));
     lines
@@ -142,13 +142,13 @@ fn step_line(run: &Run, progress: &StepProgress, now: Timestamp) -> Markup {
     let summary = clip(&progress.summary, MAX_STEP_TEXT);
     match status {
         StepStatus::Pending if run.ended.is_some() => md!("{} {} — not done", mark, title),
-        StepStatus::Pending => md!("{} {} — {}", mark, title, ahead(&progress.step.kind)),
+        StepStatus::Pending => md!("{} {} — {}: {}", mark, title, word, ahead(&progress.step.kind)),
         StepStatus::Running if progress.question.is_some() => md!("❓ {} — asks a person", title.bold()),
         StepStatus::Running => {
             let numbers = words::live_numbers(&progress.checks).map(|n| md!("so far: {}", n)).unwrap_or_default();
             Markup::join([md!("{} {} — {}", mark, title.bold(), under_way(run, progress, now)), numbers], "\n")
         }
-        StepStatus::Done => md!("{} {} — {}", mark, title, result(progress)),
+        StepStatus::Done => md!("{} {} — {}{}", mark, title, word, result(progress)),
         StepStatus::Already => md!("{} {} — {}", mark, title, already(progress)),
         StepStatus::Failed | StepStatus::Inconclusive | StepStatus::Unknown | StepStatus::Undone => {
             md!("{} {} — {}{}", mark, title, word, if summary.is_empty() { summary } else { format!(": {summary}") })
@@ -161,8 +161,8 @@ fn ahead(kind: &StepKind) -> String {
     match kind {
         StepKind::SetRule { from, to, .. } => format!("{} → {}", from.word(), to.word()),
         StepKind::Watch { lasting, .. } => words::span(*lasting),
-        StepKind::Gate { settle, .. } => format!("decides after {}", words::span(*settle)),
-        StepKind::Checklist => "to do".to_owned(),
+        StepKind::Gate { settle, .. } => format!("gate after {}", words::span(*settle)),
+        StepKind::Checklist => "look at everything".to_owned(),
         StepKind::DisableAll { rules, .. } => format!("{} rules", rules.len()),
     }
 }
@@ -176,17 +176,18 @@ fn under_way(run: &Run, progress: &StepProgress, now: Timestamp) -> Markup {
     md!("{} of {} {} until {}", elapsed, window.lasting, bar(elapsed, window.lasting), Markup::minute(window.until()))
 }
 
+/// What came of a step that is done; empty when there is nothing to say.
 fn result(progress: &StepProgress) -> String {
     let took = progress.started_at.zip(progress.finished_at).map(|(from, until)| words::between(from, until));
-    match (&progress.applied, &progress.step.kind) {
-        (Some((_, change)), _) => words::change(change),
-        (None, StepKind::Gate { .. }) => words::live_numbers(&progress.checks).unwrap_or_else(|| "passed".to_owned()),
-        (None, StepKind::Checklist) if !progress.summary.is_empty() => clip(&progress.summary, MAX_STEP_TEXT),
-        (
-            None,
-            StepKind::SetRule { .. } | StepKind::Watch { .. } | StepKind::Checklist | StepKind::DisableAll { .. },
-        ) => took.map_or_else(|| "done".to_owned(), words::span),
-    }
+    let said = match (&progress.applied, &progress.step.kind) {
+        (Some((_, change)), _) => Some(words::change(change)),
+        (None, StepKind::Gate { .. }) => words::live_numbers(&progress.checks),
+        (None, StepKind::Checklist) => Some(clip(&progress.summary, MAX_STEP_TEXT)),
+        (None, StepKind::SetRule { .. } | StepKind::Watch { .. } | StepKind::DisableAll { .. }) => {
+            took.map(words::span)
+        }
+    };
+    said.filter(|said| !said.is_empty()).map(|said| format!(": {said}")).unwrap_or_default()
 }
 
 fn already(progress: &StepProgress) -> String {

@@ -94,7 +94,7 @@ pub fn line(check: &Check) -> Markup {
     if check.limit.is_empty() {
         md!("{} · {}: {}", verdict, title, clip(value, 120))
     } else {
-        md!("{} · {}: {} (limit {})", verdict, title, clip(value, 120), clip(&check.limit, 60))
+        md!("{} · {}: {} (limit: {})", verdict, title, clip(value, 120), clip(&check.limit, 60))
     }
 }
 
@@ -145,14 +145,26 @@ fn evidence(checks: &[Check]) -> Markup {
         (None, Some(until)) => md!("Measured until {}", Markup::time(until)),
         (None, None) => Markup::default(),
     };
-    let mut queries: Vec<&str> = Vec::new();
-    for check in checks {
-        if !check.evidence.query.is_empty() && !queries.contains(&check.evidence.query.as_str()) {
-            queries.push(&check.evidence.query);
+    let queries = queries(checks).into_iter().map(|query| Markup::from(clip(&query, 400)));
+    Markup::join(std::iter::once(window).chain(queries), "\n").cut(MAX_EVIDENCE)
+}
+
+/// The queries, each once. Those that differ only in the word before their dimensions, the metric, share a line.
+fn queries(checks: &[Check]) -> Vec<String> {
+    let mut groups: Vec<(&str, Vec<&str>, &str)> = Vec::new();
+    for query in checks.iter().map(|check| check.evidence.query.as_str()).filter(|query| !query.is_empty()) {
+        let (head, dimensions) = query.split_at(query.find(" {").unwrap_or(query.len()));
+        let (call, metric) =
+            if dimensions.is_empty() { (head, "") } else { head.rsplit_once(' ').unwrap_or((head, "")) };
+        match groups.iter_mut().find(|(other, _, same)| (*other, *same) == (call, dimensions)) {
+            Some((_, metrics, _)) if metrics.contains(&metric) => {}
+            Some((_, metrics, _)) => metrics.push(metric),
+            None => groups.push((call, vec![metric], dimensions)),
         }
     }
-    let queries = queries.into_iter().map(|query| Markup::from(clip(query, 300)));
-    Markup::join(std::iter::once(window).chain(queries), "\n").cut(MAX_EVIDENCE)
+    let line =
+        |(call, metrics, dimensions): (&str, Vec<&str>, &str)| format!("{call} {}{dimensions}", metrics.join(", "));
+    groups.into_iter().map(|group| line(group).trim().to_owned()).collect()
 }
 
 /// The message of a checklist.

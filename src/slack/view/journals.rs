@@ -320,6 +320,30 @@ pub fn cancelled() -> Story {
         .then(Event::CancelRequested { actor: bob() })
 }
 
+pub fn preempted() -> Story {
+    begun(enable_first(), off_to_on("signal-generated"), OnGateFailure::Hold)
+        .started("enable:signal-generated")
+        .applied("enable:signal-generated", OFF, ON)
+        .finished("enable:signal-generated", StepStatus::Done, "")
+        .started("watch:signal-generated")
+        .after(20)
+        .then(Event::Preempted { by: RunId(13) })
+        .ended(Outcome::Preempted, "Rollback R-13 goes first.", &[("signal-generated", ON)], &[])
+}
+
+pub fn cannot_be_asked() -> Story {
+    let mut checks = traffic("signal-generated", "4", "0");
+    for check in &mut checks[..2] {
+        check.verdict = Verdict::Unknown;
+        check.value.clear();
+        check.reason = "CloudWatch gave no answer for 2 min. Ask again when it does.".to_owned();
+    }
+    begun(enable_first(), off_to_on("signal-generated"), OnGateFailure::Hold)
+        .enabled_and_watched("signal-generated", checks)
+        .finished("gate:signal-generated", StepStatus::Unknown, "The metrics could not be read.")
+        .ended(Outcome::Failed, "Not known whether signal-generated is well.", &[("signal-generated", ON)], &[])
+}
+
 fn rollback(failing: Option<&str>) -> Story {
     let rules: Vec<Rule> = RULES.iter().map(|name| rule(name)).collect();
     let kind = StepKind::DisableAll { rules: rules.clone(), bus: "alchemiser-trading-events-dev".to_owned() };
@@ -343,7 +367,7 @@ fn rollback(failing: Option<&str>) -> Story {
         .planned(vec![step], OnGateFailure::Hold)
         .started("disable-all")
         .after(1)
-        .then(Event::RulesDisabled { rules: outcomes, elapsed_ms, verified: true })
+        .then(Event::RulesDisabled { rules: outcomes, elapsed_ms, verified: failing.is_none() })
 }
 
 pub fn rolled_back() -> Story {
@@ -447,6 +471,8 @@ pub fn all() -> BTreeMap<&'static str, Story> {
         ("queued", queued()),
         ("asked_and_answered", asked_and_answered()),
         ("troubled", troubled()),
+        ("preempted", preempted()),
+        ("cannot_be_asked", cannot_be_asked()),
     ])
 }
 

@@ -1,7 +1,5 @@
 //! Short answers to one person: who am I, held, refused, help, and what became of a click.
 
-use jiff::Timestamp;
-
 use super::blocks::{Button, Draft, Style};
 use super::markup::{Markup, clip, md};
 use super::{action, words};
@@ -33,16 +31,15 @@ pub fn whoami(who: &Who) -> Message {
 }
 
 /// The environment is held: by whom, for what, since when, and a button to queue what was asked for.
-pub fn held(holder: &Run, permalink: Option<&str>, asked: &Command, now: Timestamp) -> Message {
+pub fn held(holder: &Run, permalink: Option<&str>, asked: &Command) -> Message {
     let mut draft = Draft::new();
     draft.section(md!(
-        "🔒 {} by {}: {}, asked by {} {}, for {} now. It is {}.",
+        "🔒 {} by {}: {}, asked by {} {}. It is {}.",
         md!("{} is held", &holder.environment).bold(),
         md!("{}", holder.id).bold(),
         clip(&words::subject(&holder.command), 150),
         Markup::actor(&holder.actor),
         Markup::day(holder.requested_at),
-        words::between(holder.requested_at, now),
         words::phase(holder),
     ));
     if let Some(permalink) = permalink {

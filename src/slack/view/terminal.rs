@@ -21,9 +21,9 @@ pub fn clock(at: Timestamp) -> String {
 /// What an event says, without markup and without its time.
 pub fn said(event: &Event, run: &Run) -> String {
     match event {
-        Event::Requested { command, actor, environment, notes, .. } => {
+        Event::Requested { command, actor, notes, .. } => {
             let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
-            format!("{}: {} asked for {} in {environment}{notes}", run.id, words::plain_actor(actor), command.name())
+            format!("{}: {} asked: {}{notes}", run.id, words::plain_actor(actor), command.text())
         }
         Event::Observed { facts } => {
             let on = facts.rules.values().filter(|rule| rule.state.is_enabled()).count();
@@ -40,7 +40,9 @@ pub fn said(event: &Event, run: &Run) -> String {
         Event::Planned { plan, digest } => {
             let steps: Vec<String> = plan.steps.iter().map(|step| step.kind.title()).collect();
             let steps = if steps.is_empty() { "nothing to do".to_owned() } else { steps.join(", ") };
-            format!("plan {digest}, about {}: {steps}", words::span(plan.expected()))
+            let expected = plan.expected();
+            let takes = if expected.is_zero() { String::new() } else { format!(", takes {}", words::span(expected)) };
+            format!("plan {digest}{takes}: {steps}")
         }
         Event::Waiting { holder } => format!("waiting: {} is held by {holder}", run.environment),
         Event::Locked => format!("holding {}", run.environment),
@@ -87,7 +89,7 @@ pub fn said(event: &Event, run: &Run) -> String {
             format!("{off} of {} rules off in {}, {verified}{errors}", rules.len(), words::millis(*elapsed_ms))
         }
         Event::Ended { outcome, summary, next, .. } => {
-            let next: String = next.iter().map(|command| format!("; next: {command}")).collect();
+            let next = if next.is_empty() { String::new() } else { format!(" Next: {}", next.join("; ")) };
             format!("{} {}: {summary}{next}", run.id, outcome.word())
         }
     }

@@ -9,15 +9,15 @@ use super::blocks::Draft;
 use super::markup::{Markup, clip, md};
 use super::{ViewContext, card, checks, words};
 use crate::domain::{
-    Answer, Change, Command, Event, Facts, OnGateFailure, OnInconclusive, Outcome, Plan, PlanDigest, Recorded, Run,
-    StepId, StepKind, StepProgress, StepStatus,
+    Answer, Change, Command, Environment, Event, Facts, OnGateFailure, OnInconclusive, Outcome, Plan, PlanDigest,
+    Recorded, Run, StepId, StepKind, StepProgress, StepStatus,
 };
 use crate::slack::message::Message;
 
 /// Trouble is told when it lasts: from this on between its beginning and the next try. The card tells it at once.
 const LASTING_TROUBLE: SignedDuration = SignedDuration::from_secs(30);
-/// Steps that a plan's message spells out.
-const MAX_STEPS: usize = 24;
+/// Lines of a plan, or of changes, that a message spells out.
+const MAX_LINES: usize = 24;
 
 /// One message of a thread.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,7 +114,7 @@ impl Teller<'_> {
         match event {
             Event::Planned { plan, digest } => {
                 self.plans += 1;
-                plan_message(&self.run, plan, digest, self.plans > 1)
+                plan_message(&self.run, plan, digest, self.plans > 1, self.environment())
             }
             Event::Waiting { holder } => Some(section(md!(
                 "⏸️ {}: {} is queued behind it and starts by itself. {} takes it out of the queue.",
@@ -229,20 +229,19 @@ impl Teller<'_> {
         ));
         draft.section(Markup::prose(&clip(&ended.summary, 2000)));
         let changed: Vec<Markup> = changes(run);
-        if !changed.is_empty() {
+        let nothing_changed = changed.is_empty();
+        if !nothing_changed {
             draft.lines(std::iter::once(md!("{}", md!("What changed").bold())).chain(changed));
         }
         if !ended.rules.is_empty() {
-            let states = words::rule_states(&ended.rules);
+            let states = words::rule_states(&ended.rules, self.environment()).cut(1000);
             draft.lines([md!("{}", md!("{} now", &run.environment).bold()), states]);
         }
         if !ended.next.is_empty() {
-            draft.lines([
-                md!("{}", Markup::from("To undo or go on").bold()),
-                card::next_commands(&ended.next, self.context),
-            ]);
+            let title = if nothing_changed { "Next" } else { "To undo or go on" };
+            draft.lines([Markup::from(title).bold(), card::next_commands(&ended.next, self.context)]);
         }
-        if ended.outcome == Outcome::Failed {
+        if ended.outcome == Outcome::Failed && run.command.acts() {
             draft.section(self.contacts());
         }
         draft.context(md!(
@@ -263,6 +262,10 @@ impl Teller<'_> {
         Markup::join([named("☎️ Primary contact", primary), named("Escalation", escalation)], " · ")
     }
 
+    fn environment(&self) -> Option<&Environment> {
+        self.context.environments.get(&self.run.environment)
+    }
+
     fn typed(&self, command: &Command) -> Markup {
         Markup::code(&format!("{} {}", self.context.command_word, command.text()))
     }
@@ -275,7 +278,13 @@ fn section(text: Markup) -> Draft {
 }
 
 /// The plan. None when the steps speak for themselves at once: a checklist, the emergency path, nothing to do.
-fn plan_message(run: &Run, plan: &Plan, digest: &PlanDigest, again: bool) -> Option<Draft> {
+fn plan_message(
+    run: &Run,
+    plan: &Plan,
+    digest: &PlanDigest,
+    again: bool,
+    environment: Option<&Environment>,
+) -> Option<Draft> {
     let speaks_itself = plan.steps.iter().all(|step| match step.kind {
         StepKind::Checklist | StepKind::DisableAll { .. } => true,
         StepKind::SetRule { .. } | StepKind::Watch { .. } | StepKind::Gate { .. } => false,
@@ -283,7 +292,8 @@ fn plan_message(run: &Run, plan: &Plan, digest: &PlanDigest, again: bool) -> Opt
     if speaks_itself {
         return None;
     }
-    let title = if again { "New plan, after the wait" } else { "Plan" };
+    let title = md!("{} of {}", if again { "New plan" } else { "Plan" }, run.id).bold();
+    let why = if again { " (the wait is over, and the world was looked at again)" } else { "" };
     let expected = plan.expected();
     let ends = if expected > SignedDuration::ZERO {
         let end = run.last_at.checked_add(expected).unwrap_or(Timestamp::MAX);
@@ -291,17 +301,15 @@ fn plan_message(run: &Run, plan: &Plan, digest: &PlanDigest, again: bool) -> Opt
     } else {
         md!("takes a moment")
     };
-    let mut draft = section(md!("📋 {}: {}", md!("{} of {}", title, run.id).bold(), ends));
-    let steps = plan.steps.iter().enumerate().take(MAX_STEPS).map(|(index, step)| {
-        let asks = if step.needs_person { ", then asks a person" } else { "" };
-        md!("{}. {}{}", index + 1, words::planned(&step.kind).cut(300), asks)
-    });
-    let more = plan.steps.len().saturating_sub(MAX_STEPS);
-    let more = (more > 0).then(|| md!("… and {} more", more));
-    draft.lines(steps.chain(more));
+    let mut draft = section(md!("📋 {}{}: {}", title, why, ends));
+    let mut steps = words::plan(&plan.steps);
+    let more = steps.len().saturating_sub(MAX_LINES);
+    steps.truncate(MAX_LINES);
+    steps.extend((more > 0).then(|| md!("… and {} more", more)));
+    draft.lines(steps);
     draft.lines(rules_of_the_plan(plan));
     if let Some((at, facts)) = &run.facts {
-        draft.lines(found(facts, *at));
+        draft.lines(found(facts, *at, environment));
     }
     let notes = run.notes.iter().take(5).map(|note| md!("{}", clip(note, 300)));
     draft.context(Markup::join(std::iter::once(md!("plan {}", digest.to_string())).chain(notes), "\n"));
@@ -336,10 +344,10 @@ fn rules_of_the_plan(plan: &Plan) -> Vec<Markup> {
 }
 
 /// What was there before.
-fn found(facts: &Facts, at: Timestamp) -> Vec<Markup> {
+fn found(facts: &Facts, at: Timestamp, environment: Option<&Environment>) -> Vec<Markup> {
     let mut lines = vec![md!("{} at {}", Markup::from("Found").bold(), Markup::time(at))];
     let states = facts.rules.iter().map(|(name, fact)| (name.clone(), fact.state)).collect();
-    lines.push(words::rule_states(&states).cut(700));
+    lines.push(words::rule_states(&states, environment).cut(700));
     let dlqs = facts.dlqs.iter().take(8).map(|(name, depth)| md!("DLQ {}: {}", clip(name, 90), words::depth(depth)));
     lines.extend(dlqs);
     let ok = facts.alarms.values().filter(|alarm| words::is_quiet(alarm)).count();
@@ -350,7 +358,7 @@ fn found(facts: &Facts, at: Timestamp) -> Vec<Markup> {
     lines.extend(loud.map(|(name, alarm)| md!("{}: {}", words::alarm_state(alarm.state), clip(name, 90))));
     if let Some((rollback, states)) = &facts.before_rollback {
         lines.push(md!("Before rollback {}:", *rollback));
-        lines.push(words::rule_states(states).cut(700));
+        lines.push(words::rule_states(states, environment).cut(700));
     }
     lines.extend(facts.notes.iter().take(5).map(|note| md!("⚠️ could not be seen: {}", clip(note, 200))));
     lines
@@ -376,8 +384,8 @@ fn changes(run: &Run) -> Vec<Markup> {
         md!("• {}: {} → {}", &outcome.rule.name, word(outcome.before), word(outcome.after))
     });
     let mut all: Vec<Markup> = set.chain(off).collect();
-    let more = all.len().saturating_sub(MAX_STEPS);
-    all.truncate(MAX_STEPS);
+    let more = all.len().saturating_sub(MAX_LINES);
+    all.truncate(MAX_LINES);
     all.extend((more > 0).then(|| md!("… and {} more", more)));
     all
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::markup::{Markup, md};
+use super::markup::{Markup, clip, md};
 use crate::domain::{
-    Actor, AlarmState, AlarmStatus, Change, Check, Command, DlqDepth, Outcome, Phase, RuleState, Run, Selection,
-    StepKind, StepStatus, Verdict,
+    Actor, AlarmState, AlarmStatus, Change, Check, Command, DlqDepth, Environment, Outcome, Phase, Rule, RuleState,
+    Run, Selection, Step, StepKind, StepStatus, Verdict,
 };
 
 /// A length of time as people say it: `0.2 s`, `40 s`, `2 min 5 s`, `1 h 30 min`.
@@ -133,13 +133,19 @@ pub fn rule_state(state: RuleState) -> String {
     format!("{} {}", if state.is_enabled() { "🟢" } else { "⚪" }, state.word())
 }
 
-/// All rules with their states on one line.
-pub fn rule_states(states: &BTreeMap<String, RuleState>) -> Markup {
+/// All rules by their states, in the environment's order where that is known.
+pub fn rule_states(states: &BTreeMap<String, RuleState>, environment: Option<&Environment>) -> Markup {
+    let place = |name: &str| {
+        let rules = environment.map_or(&[][..], |environment| environment.rules.as_slice());
+        rules.iter().position(|rule| rule.name == name).unwrap_or(rules.len())
+    };
+    let mut states: Vec<(&String, &RuleState)> = states.iter().collect();
+    states.sort_by_key(|(name, _)| place(name));
     let kinds = |enabled: bool| {
         let names: Vec<Markup> = states
             .iter()
             .filter(|(_, state)| state.is_enabled() == enabled)
-            .map(|(name, _)| Markup::from(name))
+            .map(|(name, _)| Markup::from(*name))
             .collect();
         match (names.is_empty(), enabled) {
             (true, _) => Markup::default(),
@@ -207,20 +213,47 @@ fn leading_number(value: &str) -> Option<i64> {
     value.get(..digits)?.parse().ok()
 }
 
-/// What a step does, with what it changes or how long it takes: the line of a plan.
-pub fn planned(kind: &StepKind) -> Markup {
-    let title = Markup::from(kind.title()).bold();
+/// The lines of a plan: what each step changes or how long it takes. What follows the act upon the same rule stands on
+/// its line, so that a plan has a line a rule.
+pub fn plan(steps: &[Step]) -> Vec<Markup> {
+    let mut lines: Vec<(Option<&Rule>, Markup)> = Vec::new();
+    for step in steps {
+        let rule = step.kind.rule();
+        let asks = if step.needs_person { ", then a person is asked" } else { "" };
+        match (lines.last_mut(), follow_up(&step.kind)) {
+            (Some((last, line)), Some(more)) if rule.is_some() && *last == rule => {
+                *line = md!("{}; {}{}", &*line, more, asks)
+            }
+            (Some(_) | None, _) => lines.push((rule, md!("{}{}", alone(&step.kind), asks))),
+        }
+    }
+    let numbered = lines.into_iter().enumerate();
+    numbered.map(|(index, (_, line))| md!("{}. {}", index + 1, line.cut(500))).collect()
+}
+
+fn alone(kind: &StepKind) -> Markup {
+    let title = Markup::from(clip(&kind.title(), 90)).bold();
     match kind {
         StepKind::SetRule { from, to, .. } if from.is_enabled() == to.is_enabled() => {
             md!("{}: is {} already, nothing to change", title, to.word())
         }
         StepKind::SetRule { from, to, .. } => md!("{}: {} → {}", title, from.word(), to.word()),
-        StepKind::Watch { lasting, poll, .. } => md!("{} for {}, looking every {}", title, *lasting, *poll),
-        StepKind::Gate { settle, .. } => md!("{}: metrics settle for {}, then the gate decides", title, *settle),
-        StepKind::Checklist => md!("{}", title),
+        StepKind::Watch { lasting, poll, .. } => md!("{}: for {}, looking every {}", title, *lasting, *poll),
+        StepKind::Gate { settle, .. } => md!("{}: the gate decides after {}", title, *settle),
+        StepKind::Checklist => title,
         StepKind::DisableAll { rules, .. } => {
             md!("{}: {}", title, rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>().join(", "))
         }
+    }
+}
+
+fn follow_up(kind: &StepKind) -> Option<String> {
+    match kind {
+        StepKind::Watch { lasting, poll, .. } => {
+            Some(format!("watch for {}, looking every {}", span(*lasting), span(*poll)))
+        }
+        StepKind::Gate { settle, .. } => Some(format!("gate after {} more", span(*settle))),
+        StepKind::SetRule { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => None,
     }
 }
 

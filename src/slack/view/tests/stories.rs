@@ -62,6 +62,8 @@ stories!(
     queued,
     asked_and_answered,
     troubled,
+    preempted,
+    cannot_be_asked,
 );
 
 /// The position right after the first event of a kind.
@@ -119,6 +121,24 @@ fn the_card_of_a_run_that_ended_stands_still() {
             in_context(|context| assert_eq!(card(&run, context, run.last_at), card(&run, context, later), "{name}"));
         }
     }
+}
+
+#[test]
+fn a_long_plan_is_folded_around_the_step_under_way() {
+    let names: Vec<String> = (1..=20).map(|n| format!("rule-{n}")).collect();
+    let steps: Vec<Step> =
+        names.iter().flat_map(|name| journals::steps(name, RuleState::Disabled, OnInconclusive::Finish)).collect();
+    let mut story = Story::of(journals::enable(Selection::All)).planned(steps.clone(), OnGateFailure::Hold);
+    for step in &steps[..30] {
+        story = story.started(&step.id.0).finished(&step.id.0, StepStatus::Done, "");
+    }
+    let card = card_after(&story, story.journal.len(), 0);
+    let page = read(&card);
+    let lines: Vec<&str> = page.lines().collect();
+    assert_eq!(lines[2], "… 26 steps before these, all over");
+    assert_eq!(lines[3], "✅ Check rule-9 — done");
+    assert_eq!(lines[7], "▫️ Enable rule-11 — to do: disabled → enabled");
+    assert_eq!(lines[19], "… and 18 more");
 }
 
 #[test]
@@ -243,7 +263,7 @@ fn short_answers_read_well() {
         ("no runs", runs_list(&[], now)),
         ("show", show(&story.run(), &story.journal, now)),
         ("whoami", whoami(&who)),
-        ("held", held(&active, Some("https://x.slack.com/archives/C1/p1?thread_ts=1&cid=C1"), &asked, now)),
+        ("held", held(&active, Some("https://x.slack.com/archives/C1/p1?thread_ts=1&cid=C1"), &asked)),
         ("refusal", refusal("`prod` needs approval.\nAsk for it & wait.")),
         ("help", help("Usage: /alch enable <rule|all> <env>\n  e.g. /alch enable signal-generated dev")),
         ("cancel accepted", cancel_accepted(&active)),
