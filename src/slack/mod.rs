@@ -1,3 +1,12 @@
 //! Slack: what comes in, what goes out, and how a run looks there. Only here is Slack spoken.
 
+pub mod client;
+pub mod http;
+pub mod inbound;
+pub mod ingress;
 pub mod message;
+pub mod people;
+// pub mod socket;
+pub mod verify;
+
+mod tls;
