@@ -42,17 +42,21 @@ pub fn router(ingress: Ingress) -> Router {
 }
 
 async fn receive(State(ingress): State<Arc<Ingress>>, headers: HeaderMap, body: Body) -> Response {
+    receive_within(BODY_TIMEOUT, &ingress, &headers, body).await
+}
+
+async fn receive_within(limit: Duration, ingress: &Ingress, headers: &HeaderMap, body: Body) -> Response {
     let refuse = |status: StatusCode, outcome: &'static str| {
         ingress.intake.counters.count("unverified", outcome);
         status.into_response()
     };
-    let body = match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
+    let body = match tokio::time::timeout(limit, to_bytes(body, MAX_BODY_BYTES)).await {
         Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "slow_body"),
         Ok(Err(error)) if too_large(&error) => return refuse(StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
         Ok(Err(_)) => return refuse(StatusCode::BAD_REQUEST, "broken_body"),
         Ok(Ok(body)) => body,
     };
-    let signed = match ingress.secrets.verify(&headers, body, ingress.clock.now()) {
+    let signed = match ingress.secrets.verify(headers, body, ingress.clock.now()) {
         Ok(signed) => signed,
         Err(rejection) => {
             tracing::warn!(reason = %rejection, "refused a request that is not shown to be Slack's");

@@ -6,7 +6,7 @@ pub mod inbound;
 pub mod ingress;
 pub mod message;
 pub mod people;
-// pub mod socket;
+pub mod socket;
 pub mod verify;
 
 mod tls;

@@ -91,7 +91,7 @@ impl People {
 fn standing(user: &User, team: &str) -> Standing {
     if user.deleted {
         Standing::Deleted
-    } else if user.is_stranger || user.team_id.as_deref().is_some_and(|of| !of.is_empty() && of != team) {
+    } else if user.is_stranger || !user.is_of(team) {
         Standing::Stranger
     } else if user.is_bot {
         Standing::Bot

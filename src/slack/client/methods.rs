@@ -83,6 +83,24 @@ pub struct User {
     pub is_restricted: bool,
     pub is_ultra_restricted: bool,
     pub is_stranger: bool,
+    pub enterprise_user: Option<EnterpriseUser>,
+}
+
+/// A person's place in an organisation of several workspaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct EnterpriseUser {
+    /// The workspaces that the person belongs to.
+    pub teams: Vec<String>,
+}
+
+impl User {
+    /// Whether the person belongs to this workspace. Where the server names no workspace at all, it has only one.
+    pub fn is_of(&self, team: &str) -> bool {
+        let own = self.team_id.as_deref().unwrap_or_default();
+        let others = self.enterprise_user.as_ref().map_or(&[][..], |of| &of.teams);
+        own.is_empty() || own == team || others.iter().any(|other| other == team)
+    }
 }
 
 impl SlackClient {
