@@ -137,4 +137,4 @@ fn within(host: &str, domain: &str) -> bool {
 }
 
 #[cfg(test)]
-pub(in crate::slack) mod tests;
+mod tests;

@@ -5,8 +5,11 @@ pub mod http;
 pub mod inbound;
 pub mod ingress;
 pub mod message;
+pub mod outbox;
 pub mod people;
 pub mod socket;
 pub mod verify;
 
+#[cfg(test)]
+mod stand_in;
 mod tls;

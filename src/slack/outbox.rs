@@ -7,7 +7,7 @@
 mod pace;
 mod pass;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,7 +138,8 @@ impl Outbox {
         let mut changes = inner.store.changes();
         let permits = Arc::new(Semaphore::new(MAX_PARALLEL));
         let mut slots: BTreeMap<RunId, Slot> = BTreeMap::new();
-        let mut passes: JoinSet<(RunId, Memory, Next)> = JoinSet::new();
+        let mut passes: JoinSet<(Memory, Next)> = JoinSet::new();
+        let mut working: HashMap<tokio::task::Id, RunId> = HashMap::new();
         let mut seen = None;
         let mut store_fails = false;
         let mut look = true;
@@ -166,7 +167,8 @@ impl Outbox {
                 if slot.due_at(now).is_some_and(|at| at <= now) {
                     let memory = slot.memory.take().unwrap_or_default();
                     *slot = Slot { busy: true, ..Slot::default() };
-                    passes.spawn(one_pass(Arc::clone(inner), Arc::clone(&permits), *run, memory, stop.clone()));
+                    let pass = one_pass(Arc::clone(inner), Arc::clone(&permits), *run, memory, stop.clone());
+                    working.insert(passes.spawn(pass).id(), *run);
                 }
             }
             let settled = slots.values().all(|slot| slot.settled && !slot.dirty && !slot.busy);
@@ -174,13 +176,18 @@ impl Outbox {
             let next = slots.values().filter_map(|slot| slot.due_at(now)).min();
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(done) = passes.join_next() => match done {
-                    Ok((run, memory, next)) => take_back(&mut slots, run, memory, next),
-                    Err(error) => {
-                        tracing::error!(%error, "telling Slack of a run failed unexpectedly");
-                        look = forget_lost(&mut slots, &passes);
+                Some(done) = passes.join_next_with_id() => {
+                    let (task, memory, next) = match done {
+                        Ok((task, (memory, next))) => (task, memory, next),
+                        Err(error) => {
+                            tracing::error!(%error, "telling Slack of a run failed unexpectedly");
+                            (error.id(), Memory::default(), Next::Held(inner.clock.now() + inner.tempo.stuck))
+                        }
+                    };
+                    if let Some(run) = working.remove(&task) {
+                        take_back(&mut slots, run, memory, next);
                     }
-                },
+                }
                 Ok(()) = changes.changed() => {
                     tokio::time::sleep(LOOK_SPACING).await;
                     look = true;
@@ -202,11 +209,11 @@ async fn one_pass(
     run: RunId,
     mut memory: Memory,
     stop: CancellationToken,
-) -> (RunId, Memory, Next) {
+) -> (Memory, Next) {
     // The semaphore is never closed.
     let _permit = permits.acquire().await;
     let next = inner.pass(run, &mut memory, &stop).await;
-    (run, memory, next)
+    (memory, next)
 }
 
 fn take_back(slots: &mut BTreeMap<RunId, Slot>, run: RunId, memory: Memory, next: Next) {
@@ -221,14 +228,6 @@ fn take_back(slots: &mut BTreeMap<RunId, Slot>, run: RunId, memory: Memory, next
         Next::Later(at) => (slot.settled, slot.again_at) = (false, Some(at)),
         Next::Held(at) => (slot.settled, slot.again_at, slot.held_until) = (false, Some(at), Some(at)),
     }
-}
-
-/// After a panic, which says not of which run: if none is under way any more, those that seem busy are the lost ones.
-fn forget_lost(slots: &mut BTreeMap<RunId, Slot>, passes: &JoinSet<(RunId, Memory, Next)>) -> bool {
-    if passes.is_empty() {
-        slots.retain(|_, slot| !slot.busy);
-    }
-    false
 }
 
 async fn sleep_until(clock: &Clock, at: Option<Timestamp>) {
