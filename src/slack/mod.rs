@@ -1,4 +1,14 @@
 //! Slack: what comes in, what goes out, and how a run looks there. Only here is Slack spoken.
 
+pub mod client;
+pub mod http;
+pub mod inbound;
+pub mod ingress;
 pub mod message;
+pub mod outbox;
+pub mod people;
+pub mod socket;
+pub mod verify;
 pub mod view;
+
+mod tls;

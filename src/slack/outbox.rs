@@ -1,0 +1,241 @@
+//! The projection of journals to Slack: for each run a card, kept up to date, and the messages of its thread, in order
+//! and each once. Runs do not know of it; Slack being slow or away delays only what is here.
+//!
+//! Before a message is posted the intent is recorded. An intent without an outcome, after a crash or a lost connection,
+//! is looked for in Slack by its key before it is posted again.
+
+mod pace;
+mod pass;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{OnceCell, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::pace::Pace;
+use self::pass::{Memory, Next};
+use super::client::{AuthTest, SlackClient};
+use super::message::Message;
+use crate::clock::Clock;
+use crate::domain::{Recorded, Run, RunId, SlackPlace};
+use crate::store::Store;
+
+/// Runs that are worked on at the same time; more wait.
+const MAX_PARALLEL: usize = 64;
+/// Changes that come faster than this are looked at together.
+const LOOK_SPACING: Duration = Duration::from_millis(50);
+/// How long to wait when the store fails, and how often to look for what other processes have recorded.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long calls under way may take when stopping; longer than a call's time limit.
+const LAST_CALLS: Duration = Duration::from_secs(12);
+
+/// A message of a thread: its key within the run, what it says, and whether the channel sees it too.
+pub type Told = (String, Message, bool);
+
+/// How runs look, and where: pure functions of journals.
+pub struct Look {
+    /// The card as of a time.
+    pub card: Box<dyn Fn(&Run, Timestamp) -> Message + Send + Sync>,
+    /// When the card will look different although nothing is recorded; none when only an event can change it.
+    pub card_changes_at: Box<dyn Fn(&Run, Timestamp) -> Option<Timestamp> + Send + Sync>,
+    /// The thread as far as the journal goes. A longer journal only adds messages.
+    pub thread: Box<dyn Fn(&[Recorded]) -> Vec<Told> + Send + Sync>,
+    /// Where a run is told; none for runs that Slack is not told of.
+    pub place: Box<dyn Fn(&Run) -> Option<SlackPlace> + Send + Sync>,
+}
+
+/// How fast Slack may be spoken to.
+#[derive(Clone, Copy, Debug)]
+pub struct Tempo {
+    /// The shortest time between two updates of a card. The last one, when a run has ended, does not wait for it.
+    pub card_spacing: SignedDuration,
+    /// Posts a second into one channel; short bursts may be faster.
+    pub posts_per_second: u32,
+    /// The wait after a failure grows from the first to the second of these.
+    pub backoff: (SignedDuration, SignedDuration),
+    /// The wait when only a person can mend it: half of this to all of it.
+    pub stuck: SignedDuration,
+}
+
+impl Default for Tempo {
+    /// As the public Slack wants it.
+    fn default() -> Self {
+        Self {
+            card_spacing: SignedDuration::from_secs(3),
+            posts_per_second: 1,
+            backoff: (SignedDuration::from_secs(1), SignedDuration::from_secs(30)),
+            stuck: SignedDuration::from_secs(60),
+        }
+    }
+}
+
+/// The projection. Cheap to clone; [`Outbox::run`] is called once.
+#[derive(Clone)]
+pub struct Outbox(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    client: SlackClient,
+    clock: Clock,
+    look: Look,
+    tempo: Tempo,
+    pace: Pace,
+    ourselves: OnceCell<AuthTest>,
+    /// The count of changes up to which nothing is left to send; none while something is.
+    settled: watch::Sender<Option<u64>>,
+}
+
+/// A run that may have something to tell.
+#[derive(Default)]
+struct Slot {
+    /// Away while a pass works on the run.
+    memory: Option<Memory>,
+    busy: bool,
+    /// Its journal may have grown.
+    dirty: bool,
+    /// Not before this: Slack asked for it, or it failed.
+    held_until: Option<Timestamp>,
+    /// Look again then, even if nothing is recorded.
+    again_at: Option<Timestamp>,
+    /// Whether all that could be told was told.
+    settled: bool,
+}
+
+impl Slot {
+    fn due_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let wanted = if self.dirty { Some(now) } else { self.again_at };
+        if self.busy { None } else { wanted.map(|at| self.held_until.map_or(at, |held| held.max(at))) }
+    }
+}
+
+impl Outbox {
+    /// Tells `client`'s Slack what is in `store`, as `look` says.
+    pub fn new(store: Store, client: SlackClient, clock: Clock, look: Look, tempo: Tempo) -> Self {
+        let pace = Pace::new(tempo);
+        let (ourselves, settled) = (OnceCell::new(), watch::Sender::new(None));
+        Self(Arc::new(Inner { store, client, clock, look, tempo, pace, ourselves, settled }))
+    }
+
+    /// Returns once everything that is recorded by now is told, or can be told only with time: cards that move.
+    pub async fn idle(&self) {
+        let recorded = *self.0.store.changes().borrow();
+        // The sender lives in `self`, so waiting cannot end by its loss.
+        let _ = self.0.settled.subscribe().wait_for(|settled| settled.is_some_and(|upto| upto >= recorded)).await;
+    }
+
+    /// Waits for [`Outbox::idle`] no longer than `longest`; whether it was reached.
+    pub async fn drain(&self, longest: Duration) -> bool {
+        tokio::time::timeout(longest, self.idle()).await.is_ok()
+    }
+
+    /// Tells until `stop`; calls that are under way then are finished.
+    pub async fn run(&self, stop: CancellationToken) {
+        let inner = &self.0;
+        let mut changes = inner.store.changes();
+        let permits = Arc::new(Semaphore::new(MAX_PARALLEL));
+        let mut slots: BTreeMap<RunId, Slot> = BTreeMap::new();
+        let mut passes: JoinSet<(Memory, Next)> = JoinSet::new();
+        let mut working: HashMap<tokio::task::Id, RunId> = HashMap::new();
+        let mut seen = None;
+        let mut store_fails = false;
+        let mut look = true;
+        while !stop.is_cancelled() {
+            if std::mem::take(&mut look) {
+                let upto = *changes.borrow_and_update();
+                match inner.store.unprojected().await {
+                    Ok(runs) => {
+                        seen = Some(upto);
+                        store_fails = false;
+                        for run in runs {
+                            slots.entry(run).or_default().dirty = true;
+                        }
+                    }
+                    Err(error) => {
+                        seen = None;
+                        if !std::mem::replace(&mut store_fails, true) {
+                            tracing::error!(%error, "cannot read what Slack is to be told");
+                        }
+                    }
+                }
+            }
+            let now = inner.clock.now();
+            for (run, slot) in &mut slots {
+                if slot.due_at(now).is_some_and(|at| at <= now) {
+                    let memory = slot.memory.take().unwrap_or_default();
+                    *slot = Slot { busy: true, ..Slot::default() };
+                    let pass = one_pass(Arc::clone(inner), Arc::clone(&permits), *run, memory, stop.clone());
+                    working.insert(passes.spawn(pass).id(), *run);
+                }
+            }
+            let settled = slots.values().all(|slot| slot.settled && !slot.dirty && !slot.busy);
+            inner.settled.send_replace(seen.filter(|_| settled));
+            let next = slots.values().filter_map(|slot| slot.due_at(now)).min();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(done) = passes.join_next_with_id() => {
+                    let (task, memory, next) = match done {
+                        Ok((task, (memory, next))) => (task, memory, next),
+                        Err(error) => {
+                            tracing::error!(%error, "telling Slack of a run failed unexpectedly");
+                            (error.id(), Memory::default(), Next::Held(inner.clock.now() + inner.tempo.stuck))
+                        }
+                    };
+                    if let Some(run) = working.remove(&task) {
+                        take_back(&mut slots, run, memory, next);
+                    }
+                }
+                Ok(()) = changes.changed() => {
+                    tokio::time::sleep(LOOK_SPACING).await;
+                    look = true;
+                }
+                () = sleep_until(&inner.clock, next) => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => look = true,
+            }
+        }
+        let last = async { while passes.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_CALLS, last).await.is_err() {
+            tracing::warn!("stopping although a call to Slack is under way; it will be looked for at the next start");
+        }
+    }
+}
+
+async fn one_pass(
+    inner: Arc<Inner>,
+    permits: Arc<Semaphore>,
+    run: RunId,
+    mut memory: Memory,
+    stop: CancellationToken,
+) -> (Memory, Next) {
+    // The semaphore is never closed.
+    let _permit = permits.acquire().await;
+    let next = inner.pass(run, &mut memory, &stop).await;
+    (memory, next)
+}
+
+fn take_back(slots: &mut BTreeMap<RunId, Slot>, run: RunId, memory: Memory, next: Next) {
+    let slot = slots.entry(run).or_default();
+    slot.busy = false;
+    slot.memory = Some(memory);
+    match next {
+        // What was recorded meanwhile keeps the slot.
+        Next::Over if !slot.dirty => drop(slots.remove(&run)),
+        Next::Over => slot.settled = true,
+        Next::Settled(again_at) => (slot.settled, slot.again_at) = (true, again_at),
+        Next::Later(at) => (slot.settled, slot.again_at) = (false, Some(at)),
+        Next::Held(at) => (slot.settled, slot.again_at, slot.held_until) = (false, Some(at), Some(at)),
+    }
+}
+
+async fn sleep_until(clock: &Clock, at: Option<Timestamp>) {
+    match at {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;
