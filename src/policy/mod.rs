@@ -12,7 +12,7 @@ mod tests;
 
 use jiff::Timestamp;
 
-use crate::domain::{Actor, ApprovalRule, Command, Environment};
+use crate::domain::{Actor, ApprovalRule, Command, Environment, Standing};
 
 pub use refusal::Refusal;
 
@@ -36,23 +36,6 @@ pub struct Person {
     pub actor: Actor,
     /// What Slack says of the account. Means nothing for people on a terminal.
     pub standing: Standing,
-}
-
-/// What Slack says of an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// A full member.
-    Member,
-    /// A guest, of one channel or of several.
-    Guest,
-    /// Somebody from another organisation.
-    Stranger,
-    /// No person.
-    Bot,
-    /// An account that is closed.
-    Deleted,
-    /// Slack could not say, and why.
-    Unknown(String),
 }
 
 /// Where somebody asks. A thread is in its channel.

@@ -79,6 +79,20 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The reason in a few words, plain text, for lists.
+    pub fn in_short(&self) -> &'static str {
+        match self {
+            Self::Elsewhere { .. } => "not from this channel",
+            Self::InPrivate { .. } => "not in direct messages",
+            Self::Stranger => "only people of the workspace may",
+            Self::Guest { .. } => "guests may only look",
+            Self::NotAPerson => "not with this account",
+            Self::NoEnvironment { .. } => "there is no such environment",
+            Self::NeedsApproval { .. } => "needs approval",
+            Self::WindowClosed { .. } => "the deployment window is closed now",
+        }
+    }
+
     pub(super) fn needs_approval(command: &Command, environment: &Environment, command_word: &str) -> Self {
         Self::NeedsApproval {
             command: command.text(),

@@ -2,9 +2,9 @@
 
 use super::{Asked, Requests};
 use crate::command::{self, help};
-use crate::domain::{Actor, Answer, Command, Environment, Event, Origin, Run, RunId};
+use crate::domain::{Actor, Answer, Command, Environment, Event, Origin, Outcome, Run, RunId, Standing};
 use crate::engine::emergency::RollbackRequest;
-use crate::policy::{self, Permit, Person, Place, Standing};
+use crate::policy::{self, Permit, Person, Place};
 use crate::slack::message::Message;
 use crate::slack::view;
 use crate::store::{NewRun, StoreError};
@@ -40,7 +40,7 @@ impl Requests {
         let arrived = std::time::Instant::now();
         let parsed = match command::parse(text, &self.0.context) {
             Ok(parsed) => parsed,
-            Err(refusal) => return Ok(Response::Refuse(view::refusal(&refusal.to_string()))),
+            Err(refusal) => return Ok(Response::Refuse(view::refused(&refusal))),
         };
         // On a terminal it is waited for: a second one asked in a pipeline should follow, not fail.
         let asked = Asked {
@@ -78,7 +78,7 @@ impl Requests {
             now: self.0.engine.clock().now(),
         }) {
             Ok(permit) => permit,
-            Err(refusal) => return Ok(Response::Refuse(view::refusal(&refusal.to_string()))),
+            Err(refusal) => return Ok(Response::Refuse(view::refused(&refusal))),
         };
         match (permit.command().clone(), about) {
             (Command::Enable { .. } | Command::Disable { .. } | Command::Restore { .. } | Command::Verify { .. }, _) => {
@@ -115,7 +115,7 @@ impl Requests {
             && let Some(holder) = store.run(holder.run).await?
         {
             let permalink = self.permalink(holder.id).await?;
-            return Ok(Response::Refuse(view::held(&holder, permalink.as_deref(), &asked.command, now)));
+            return Ok(Response::Refuse(view::held(&holder, permalink.as_deref(), &asked.command)));
         }
         let requested = Event::Requested {
             command: asked.command,
@@ -144,7 +144,7 @@ impl Requests {
             return Response::Refuse(view::refusal(&format!("There is no environment {environment}.")));
         };
         let (summary, succeeded) = match &report.ended {
-            Event::Ended { summary, outcome, .. } => (summary.as_str(), *outcome == crate::domain::Outcome::Succeeded),
+            Event::Ended { summary, outcome, .. } => (summary.as_str(), *outcome == Outcome::Succeeded),
             _ => ("", false),
         };
         let late = "The database does not answer: this is journalled as soon as it does.";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::{join, join_all, join3};
 
 use super::{Asked, Requests};
-use crate::domain::{Command, DlqDepth, Environment, RunId, Selection};
+use crate::domain::{Command, DlqDepth, Environment, Run, RunId, Selection};
 use crate::engine::Place;
 use crate::policy;
 use crate::slack::message::Message;
@@ -142,4 +142,5 @@ impl Requests {
     }
 }
 
-type Stored = (Option<crate::domain::Run>, Vec<crate::domain::Run>, Option<crate::domain::Run>);
+/// The holder of an environment, those who wait for it, and the run that ended last.
+type Stored = (Option<Run>, Vec<Run>, Option<Run>);

@@ -18,9 +18,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::command::{self, Context, Parsed};
 use crate::config::Config;
-use crate::domain::{Actor, Answer, Command, Origin, RunId, SlackPlace};
+use crate::domain::{Actor, Answer, Command, Origin, RunId, SlackPlace, Standing};
 use crate::engine::Engine;
-use crate::policy::{House, Person, Place, Standing};
+use crate::policy::{House, Person, Place};
 use crate::slack::client::SlackClient;
 use crate::slack::inbound::Inbound;
 use crate::slack::ingress::{Accept, Ack, NotPersisted};
@@ -126,7 +126,7 @@ impl Requests {
         let arrived = Instant::now();
         if let Inbound::Slash { text, .. } = &inbound {
             match command::parse(text, &self.0.context) {
-                Err(refusal) => return Ok(Ack::say(view::refusal(&refusal.to_string()))),
+                Err(refusal) => return Ok(Ack::say(view::refused(&refusal))),
                 Ok(Parsed { command: Command::Help { topic }, .. }) => return Ok(Ack::say(self.help(topic.as_deref()))),
                 Ok(Parsed { command: Command::Rollback { .. }, .. }) => return self.take_rollback(inbound, key, arrived).await,
                 Ok(_) => {}
@@ -289,10 +289,10 @@ impl Requests {
         let asking = people.standing(&who.user, &self.0.house.workspace);
         match command {
             Command::Rollback { .. } => match tokio::time::timeout(ROLLBACK_STANDING_PATIENCE, asking).await {
-                Ok(standing) => standing.into(),
+                Ok(standing) => standing,
                 Err(_) => Standing::Unknown("Slack did not say at once, and a rollback does not wait".to_owned()),
             },
-            _ => asking.await.into(),
+            _ => asking.await,
         }
     }
 
@@ -365,7 +365,7 @@ impl Requests {
         let (who, place, origin, reply) = from;
         match command::parse(text, context) {
             Ok(parsed) => Read::Ask { parsed, who, place, origin, queue: false, reply },
-            Err(refusal) => Read::Say { message: view::refusal(&refusal.to_string()), reply },
+            Err(refusal) => Read::Say { message: view::refused(&refusal), reply },
         }
     }
 

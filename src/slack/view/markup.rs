@@ -43,6 +43,11 @@ impl Markup {
         Self(lines.join("\n"))
     }
 
+    /// What `command` and `policy` have written as Slack text: they escape what people typed themselves.
+    pub fn written(text: &str) -> Self {
+        Self(text.trim().to_owned())
+    }
+
     /// Something to be copied, in a code span.
     pub fn code(text: &str) -> Self {
         // A backtick would end the span; there is no escape for it.

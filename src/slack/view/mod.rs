@@ -26,7 +26,7 @@ use jiff::SignedDuration;
 
 pub use card::{card, card_changes_at};
 pub use home::home;
-pub use reply::{Who, cancel_accepted, held, help, refusal, stale_click, whoami};
+pub use reply::{Who, answer_accepted, cancel_accepted, held, help, refusal, refused, stale_click, whoami};
 pub use show::{runs_list, show};
 pub use status::{EnvironmentStatus, status};
 pub use terminal::terminal;

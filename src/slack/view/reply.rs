@@ -3,7 +3,7 @@
 use super::blocks::{Button, Draft, Style};
 use super::markup::{Markup, clip, md};
 use super::{action, words};
-use crate::domain::{Actor, Command, Run};
+use crate::domain::{Actor, Answer, Command, Run};
 use crate::slack::message::Message;
 
 /// What `whoami` tells.
@@ -57,18 +57,24 @@ pub fn held(holder: &Run, permalink: Option<&str>, asked: &Command) -> Message {
     draft.finish()
 }
 
-/// No, and why. The text is plain and of several lines.
+/// No, and why. The text is plain.
 pub fn refusal(text: &str) -> Message {
     let mut draft = Draft::new();
     draft.section(md!("🚫 {}", Markup::prose(&clip(text, 2500))));
     draft.finish()
 }
 
-/// How commands are used, as the parser renders it: plain text, shown in a code block.
+/// A refusal of `command` or `policy`, in their words.
+pub fn refused(refusal: &impl std::fmt::Display) -> Message {
+    let mut draft = Draft::new();
+    draft.section(md!("🚫 {}", Markup::written(&refusal.to_string()).cut(2500)));
+    draft.finish()
+}
+
+/// How commands are used, in the words of `command`.
 pub fn help(text: &str) -> Message {
     let mut draft = Draft::new();
-    let text = clip(&text.replace("```", "'''"), 2500);
-    draft.section(md!("```\n{}\n```", Markup::prose(&text)));
+    draft.section(Markup::written(text).cut(2800));
     draft.finish()
 }
 
@@ -80,6 +86,18 @@ pub fn cancel_accepted(run: &Run) -> Message {
         md!("{}", run.id).bold(),
         clip(&words::subject(&run.command), 150),
     ));
+    draft.finish()
+}
+
+/// The answer to a run's question was recorded.
+pub fn answer_accepted(run: &Run, answer: Answer) -> Message {
+    let mut draft = Draft::new();
+    let what = match answer {
+        Answer::WaitOn => "waits on for traffic and then decides again",
+        Answer::Continue => "continues, although it is not proven",
+        Answer::Undo => "undoes what it did, and ends",
+    };
+    draft.section(md!("👍 {} {}.", md!("{}", run.id).bold(), what));
     draft.finish()
 }
 
