@@ -264,6 +264,8 @@ fn what_was_typed_is_quoted_without_meaning() {
         let found = refused(text);
         assert!(!found.contains("<!") && !found.contains("<@") && !found.contains("<#"), "{found}");
     }
+    assert!(refused("rollback a&amp;b").starts_with("I know no environment `a&amp;b`."));
+    assert!(refused("rollback a&amp;lt;b").starts_with("I know no environment `a&amp;lt;b`."));
     let long = refused(&format!("rollback {}", "x".repeat(500)));
     assert!(long.contains("xxx…`") && long.len() < 400, "{long}");
     assert_eq!(
