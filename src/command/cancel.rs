@@ -8,7 +8,7 @@ pub(super) const TOPIC: Topic = Topic {
     name: "cancel",
     usage: "cancel <run>",
     line: "Stop a run at its next safe point",
-    long: "Stops a run before its next step. A call to AWS that is under way is finished first. What the run enabled stays enabled, and the run says what state things are in. In the run's thread the run need not be named.",
+    long: "Stops a run before its next step. A call to AWS that is under way is finished first. The run then says what state things are in. In the run's thread the run need not be named.",
     examples: &[Example::Run],
 };
 

@@ -8,7 +8,7 @@ pub(super) const TOPIC: Topic = Topic {
     name: "disable",
     usage: "disable <rule|all> <env>",
     line: "Disable a rule, or all",
-    long: "Calls DisableRule for the rule on its event bus and reads it back. Events that come while a rule is disabled are not queued; they stay in the archive. `all` takes the rules in the reverse of the configured order. In an incident use `rollback`: it is faster and waits for nobody.",
+    long: "Calls DisableRule for the rule on its event bus and reads it back. Events that come while a rule is disabled are not queued; they stay in the archive. In an incident use `rollback`: it is faster and waits for nobody.",
     examples: &[Example::Rule, Example::All],
 };
 

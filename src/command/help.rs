@@ -113,9 +113,12 @@ pub(super) fn of(word: &str) -> &'static Topic {
 }
 
 /// How the command is typed.
-pub(super) fn usage(topic: &Topic, context: &Context) -> Usage {
+pub(super) fn usage(topic: &Topic, context: &Context) -> Box<Usage> {
     let example = topic.examples.first().copied().unwrap_or(Example::Bare);
-    Usage { usage: format!("{} {}", context.command_word, topic.usage), example: example.render(topic, context) }
+    Box::new(Usage {
+        usage: format!("{} {}", context.command_word, topic.usage),
+        example: example.render(topic, context),
+    })
 }
 
 impl Example {

@@ -41,7 +41,7 @@ pub enum Refusal {
         /// The option.
         option: Quoted,
         /// How it is done right.
-        usage: Usage,
+        usage: Box<Usage>,
     },
     /// A word that names nothing.
     #[error("I know no {kind} {word}.{}{known}\n{usage}", did_you_mean(near))]
@@ -55,7 +55,7 @@ pub enum Refusal {
         /// A sentence with the names that there are.
         known: String,
         /// How it is done right.
-        usage: Usage,
+        usage: Box<Usage>,
     },
     /// A piece is not there.
     #[error("{piece}\n{usage}")]
@@ -63,7 +63,7 @@ pub enum Refusal {
         /// A sentence that says which.
         piece: String,
         /// How it is done right.
-        usage: Usage,
+        usage: Box<Usage>,
     },
     /// A piece is there twice, or pieces do not fit each other.
     #[error("{contradiction}\n{usage}")]
@@ -71,7 +71,7 @@ pub enum Refusal {
         /// A sentence that says which.
         contradiction: String,
         /// How it is done right.
-        usage: Usage,
+        usage: Box<Usage>,
     },
     /// More words than the command takes.
     #[error("I don't know what {word} means here.\n{usage}")]
@@ -79,7 +79,7 @@ pub enum Refusal {
         /// The first word too many.
         word: Quoted,
         /// How it is done right.
-        usage: Usage,
+        usage: Box<Usage>,
     },
 }
 

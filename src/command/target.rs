@@ -95,8 +95,8 @@ pub(super) fn optional_environment(
             (None, Some(_)) => return Err(Refusal::TooMany { word: Quoted(word.clone()), usage: usage() }),
         }
     }
-    let implied = || context.implied.as_ref().map(|implied| implied.environment.clone());
-    Ok(found.map(|known| known.name.clone()).or_else(implied))
+    let implied = || context.implied.as_ref().and_then(|implied| context.environment(&implied.environment));
+    Ok(found.or_else(implied).map(|known| known.name.clone()))
 }
 
 /// Reads a run that has to be there, or is implied by the thread.
@@ -152,7 +152,7 @@ fn find_rule<'a>(word: &str, context: &'a Context) -> Option<(&'a str, Option<&'
     Some((&rule.rule, homes.next().is_none().then_some(home)))
 }
 
-fn twice(kind: &str, first: &str, second: &str, usage: Usage) -> Refusal {
+fn twice(kind: &str, first: &str, second: &str, usage: Box<Usage>) -> Refusal {
     let contradiction = if first == second {
         format!("You named the {kind} `{first}` twice.")
     } else {
@@ -167,7 +167,7 @@ fn unknown_name(
     environment: Option<&Known>,
     environment_wanted: bool,
     context: &Context,
-    usage: Usage,
+    usage: Box<Usage>,
 ) -> Refusal {
     let environments: Vec<&str> = match environment_wanted {
         true => context.environments.iter().map(|known| known.name.as_str()).collect(),
@@ -187,11 +187,12 @@ fn unknown_name(
         (true, true, _) => ("rule or environment", format!(" {}", list_environments(context))),
         (false, _, _) => ("environment", format!(" {}", list_environments(context))),
     };
+    let near = nearest(word, environments.into_iter().chain(rules)).map(str::to_owned);
     Refusal::UnknownName {
         word: Quoted(word.to_owned()),
         kind,
-        near: nearest(word, environments.into_iter().chain(rules)).map(str::to_owned),
-        known,
+        known: if near.is_none() { known } else { String::new() },
+        near,
         usage,
     }
 }

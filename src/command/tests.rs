@@ -178,11 +178,20 @@ fn a_thread_implies_its_run_and_its_environment() {
 }
 
 #[test]
+fn a_thread_of_an_environment_that_is_gone_implies_only_the_run() {
+    let gone = context().in_thread_of(RunId(7), "staging");
+    assert_eq!(parse("status", &gone).map(|parsed| parsed.command), Ok(Command::Status { environment: None }));
+    assert_eq!(parse("cancel", &gone).map(|parsed| parsed.command), Ok(Command::Cancel { run: RunId(7) }));
+    for text in ["verify", "enable all"] {
+        assert!(matches!(parse(text, &gone), Err(Refusal::Missing { .. })), "{text}");
+    }
+}
+
+#[test]
 fn a_refusal_says_what_is_wrong_and_how_it_is_right() {
     assert_eq!(
         refused("enable signal-genrated dev"),
-        "I know no rule `signal-genrated`. Did you mean `signal-generated`? `dev` has `signal-generated`, \
-         `rebalance-planned` and `all-events-monitor`.\n\
+        "I know no rule `signal-genrated`. Did you mean `signal-generated`?\n\
          Usage: `/alch enable &lt;rule|all&gt; &lt;env&gt;`\nFor example: `/alch enable signal-generated dev`"
     );
     let cases = [
@@ -197,6 +206,11 @@ fn a_refusal_says_what_is_wrong_and_how_it_is_right() {
         ("enable all", "In which environment?"),
         ("enable dev", "Which rule of `dev`? `dev` has `signal-generated`"),
         ("enable signal dev", "Did you mean `signal-generated`?"),
+        (
+            "enable heartbeat dev",
+            "I know no rule `heartbeat`. `dev` has `signal-generated`, `rebalance-planned` and `all-",
+        ),
+        ("enable heartbeat", "I know no rule or environment `heartbeat`. I know `dev` and `prod`."),
         ("enable all staging", "I know no environment `staging`."),
         ("enable dev prod all", "You named two of a kind: `dev` and `prod`."),
         ("enable all all dev", "You named the rule `all` twice."),
@@ -250,6 +264,8 @@ fn what_was_typed_is_quoted_without_meaning() {
         let found = refused(text);
         assert!(!found.contains("<!") && !found.contains("<@") && !found.contains("<#"), "{found}");
     }
+    assert!(refused("rollback a&amp;b").starts_with("I know no environment `a&amp;b`."));
+    assert!(refused("rollback a&amp;lt;b").starts_with("I know no environment `a&amp;lt;b`."));
     let long = refused(&format!("rollback {}", "x".repeat(500)));
     assert!(long.contains("xxx…`") && long.len() < 400, "{long}");
     assert_eq!(

@@ -221,7 +221,7 @@ fn is_region(text: &str) -> bool {
     area.len() == 2
         && letters(area)
         && (1..=2).contains(&middle.len())
-        && middle.iter().all(|part| letters(part))
+        && middle.iter().all(letters)
         && (1..=2).contains(&number.len())
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -156,13 +156,14 @@ impl Config {
                 mend: mend.to_owned(),
             });
         };
-        if let Some(port) = variables.get("PORT") {
-            match port.trim().parse() {
+        let given = |name: &str| variables.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
+        if let Some(port) = given("PORT") {
+            match port.parse() {
                 Ok(port) => self.server.listen = self.server.with_port(port),
                 Err(_) => refuse("PORT", "this is not a port", "Write a number from 0 to 65535."),
             }
         }
-        if let Some(base) = variables.get("SLACK_API_URL").map(|url| url.trim()).filter(|url| !url.is_empty()) {
+        if let Some(base) = given("SLACK_API_URL") {
             self.slack.api_url = base.trim_end_matches('/').to_owned();
             if !is_web_url(base) {
                 refuse("SLACK_API_URL", "this is not a URL", "Write it like https://slack.com/api/.");

@@ -105,7 +105,11 @@ impl std::error::Error for Problem {}
 
 impl de::Error for Problem {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string(), "")
+        let message = message.to_string();
+        if message.contains("duration") {
+            return Self::new("this is no time to wait", "Write a time like 90s, 2m or 1h.");
+        }
+        Self::new(message, "")
     }
 
     /// Tells the kinds only: the value itself may be something that does not belong into a log.

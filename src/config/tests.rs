@@ -272,7 +272,10 @@ fn what_is_unsound_is_refused_with_its_key() {
         (&environment("waits = { after_enable = \"0s\" }"), "environments.dev.waits.after_enable: this is no time"),
         (&environment("waits = { settle = \"-5s\" }"), "environments.dev.waits.settle: this is no time"),
         (&environment("waits = { answer = \"900h\" }"), "environments.dev.waits.answer: this is longer than a week"),
-        (&environment("waits = { after_enable = \"soon\" }"), "environments.dev.waits.after_enable: "),
+        (
+            &environment("waits = { after_enable = \"soon\" }"),
+            "environments.dev.waits.after_enable: this is no time to wait. Write a time like 90s",
+        ),
         (
             &environment("waits = { after_enable = \"10s\" }"),
             "environments.dev.waits.poll: this is longer than the wait",
@@ -401,8 +404,8 @@ fn secrets_come_from_variables_or_files() {
 fn the_transport_follows_from_the_secrets_unless_it_is_said() {
     let http = ("SLACK_SIGNING_SECRET", "hush");
     let socket = ("SLACK_APP_TOKEN", "xapp-hush");
-    let cases: [(&str, &[(&str, &str)], &str); 9] = [
-        ("auto", &[http], "http"),
+    let cases = [
+        ("auto", &[http][..], "http"),
         ("auto", &[http, socket], "http"),
         ("auto", &[socket], "socket"),
         ("auto", &[], "neither it nor SLACK_APP_TOKEN is set"),

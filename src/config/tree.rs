@@ -230,7 +230,7 @@ fn from_variable(text: &str, origin: &Origin) -> Value {
         Ok(value) if value.get_ref().is_array() || value.get_ref().is_table() || value.get_ref().is_str() => {
             Node::value(&value, &|_| origin.clone()).value
         }
-        Ok(_) | Err(_) => Value::Text(text.to_owned()),
+        Ok(_) | Err(_) => Value::Text(text.trim().to_owned()),
     }
 }
 

@@ -219,6 +219,20 @@ fn the_window_opens_and_closes_as_configured() {
     for (local, wanted) in cases {
         assert_eq!(open(&window, local), wanted, "{local}");
     }
+    window.allow[0].from = Some(jiff::civil::time(9, 0, 0, 0));
+    window.allow[0].until = Some(jiff::civil::time(12, 0, 0, 0));
+    let cases = [
+        ("2026-11-29T08:59:59", false),
+        ("2026-11-29T09:00:00", true),
+        ("2026-11-29T11:59:59", true),
+        ("2026-11-29T12:00:00", false),
+        // Friday's range reaches into Saturday.
+        ("2026-11-28T08:29:59", true),
+        ("2026-11-28T08:30:00", false),
+    ];
+    for (local, wanted) in cases {
+        assert_eq!(open(&window, local), wanted, "{local}");
+    }
     window.blackout = vec![jiff::civil::date(2026, 11, 25), jiff::civil::date(2026, 11, 26)];
     assert!(!open(&window, "2026-11-25T20:00:00"));
     let opens = window::next_opening(&window, noon()).unwrap();
