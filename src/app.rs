@@ -1,6 +1,7 @@
 //! Puts the parts together: builds the clients, starts the loops, and stops them in order.
 
 use std::future::IntoFuture;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,8 @@ const PROBE_RETRY: Duration = Duration::from_secs(5);
 
 /// The bot, built and not yet running.
 pub struct App {
-    config: Config,
+    /// The SQLite file; none on PostgreSQL.
+    database: Option<PathBuf>,
     store: Store,
     engine: Engine,
     requests: Requests,
@@ -66,7 +68,12 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be opened or Slack's address is no URL.
-    pub async fn build(config: Config, secrets: &Secrets, clock: Clock, surroundings: Surroundings) -> anyhow::Result<Self> {
+    pub async fn build(
+        config: Config,
+        secrets: &Secrets,
+        clock: Clock,
+        surroundings: Surroundings,
+    ) -> anyhow::Result<Self> {
         let store = Store::open(secrets.database_url.expose_secret()).await.context("cannot open the database")?;
         let mut environments = Vec::new();
         for environment in config.environments.values() {
@@ -79,11 +86,14 @@ impl App {
             Some(token) => Some(SlackSide::new(&config, token, &store, &clock, surroundings.tempo, &mut registry)?),
             None => None,
         };
-        let people = slack.as_ref().map(|slack| (slack.client.clone(), People::new(slack.client.clone(), clock.clone())));
-        let requests = Requests::new(config.clone(), engine.clone(), people);
-        let wanted = config.environments.keys().map(|name| format!("aws.{name}"));
-        let readiness = Readiness::new(store.clone(), wanted.chain(slack.is_some().then(|| "slack".to_owned())));
-        Ok(Self { config, store, engine, requests, slack, readiness, registry, clock })
+        let people =
+            slack.as_ref().map(|slack| (slack.client.clone(), People::new(slack.client.clone(), clock.clone())));
+        let wanted: Vec<String> = config.environments.keys().map(|name| format!("aws.{name}")).collect();
+        let requests = Requests::new(config, engine.clone(), people);
+        let readiness =
+            Readiness::new(store.clone(), wanted.into_iter().chain(slack.is_some().then(|| "slack".to_owned())));
+        let database = sqlite_path(secrets.database_url.expose_secret());
+        Ok(Self { database, store, engine, requests, slack, readiness, registry, clock })
     }
 
     /// The engine.
@@ -138,10 +148,16 @@ impl App {
     ///
     /// # Errors
     /// When Socket Mode or the control socket cannot be set up.
-    pub async fn serve(mut self, listener: TcpListener, transport: Transport, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn serve(
+        mut self,
+        listener: TcpListener,
+        transport: Transport,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
         let registry = Arc::new(std::mem::take(&mut self.registry));
         let mut routes = web::router(self.readiness.clone(), registry);
-        let slack = self.slack.as_ref().ok_or_else(|| anyhow!("SLACK_BOT_TOKEN is not set: Alch cannot post without it"))?;
+        let slack =
+            self.slack.as_ref().ok_or_else(|| anyhow!("SLACK_BOT_TOKEN is not set: Alch cannot post without it"))?;
         let intake = Intake {
             accept: self.requests.accept(),
             client: Some(slack.client.clone()),
@@ -155,15 +171,16 @@ impl App {
             }
             Transport::Socket { app_token } => {
                 let client = slack.client.clone();
-                let socket = Socket::new(client, app_token, intake, Patience::default()).context("cannot set up Socket Mode")?;
+                let socket =
+                    Socket::new(client, app_token, intake, Patience::default()).context("cannot set up Socket Mode")?;
                 let live = socket.live();
                 front.spawn(note_socket(self.readiness.clone(), live, stop.clone()));
                 let stop = stop.clone();
                 front.spawn(async move { socket.run(stop).await });
             }
         }
-        if let Some(database) = sqlite_path(&self.config.store.url) {
-            let (path, stop) = (control::path_beside(&database), stop.clone());
+        if let Some(database) = &self.database {
+            let (path, stop) = (control::path_beside(database), stop.clone());
             let control = control::serve(path, self.requests.clone(), self.engine.clone(), stop)?;
             front.spawn(control);
         }
@@ -211,7 +228,10 @@ fn look(config: &Config) -> Look {
         ViewContext {
             environments: &config.environments,
             card_refresh: config.slack.card_refresh,
-            contacts: (&config.contacts.primary, &config.contacts.escalation),
+            contacts: (
+                config.contacts.primary.as_deref().unwrap_or_default(),
+                config.contacts.escalation.as_deref().unwrap_or_default(),
+            ),
             command_word: &config.slack.command,
         }
     }
@@ -256,7 +276,8 @@ async fn probe(engine: Engine, slack: SlackClient, readiness: Readiness, stop: C
                     complete = false;
                     tracing::warn!(environment = %name, %error, "AWS does not accept the credentials yet");
                 }
-                readiness.note(&format!("aws.{name}"), seen.map_err(|_| "the credentials are not accepted yet".to_owned()));
+                readiness
+                    .note(&format!("aws.{name}"), seen.map_err(|_| "the credentials are not accepted yet".to_owned()));
             }
             if complete {
                 return;

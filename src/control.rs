@@ -102,7 +102,9 @@ pub fn ask_here(requests: Requests, engine: Engine, ask: Ask) -> impl stream::St
     let first = async move {
         let told = match requests.ask_from_terminal(&ask.text, &ask.user).await {
             Ok(Response::Run(run)) => return stream::iter([]).chain(follow(engine, run)).boxed(),
-            Ok(Response::RolledBack { run: Some(run), .. }) => return stream::iter([]).chain(follow(engine, run)).boxed(),
+            Ok(Response::RolledBack { run: Some(run), .. }) => {
+                return stream::iter([]).chain(follow(engine, run)).boxed();
+            }
             Ok(Response::RolledBack { run: None, said, succeeded, .. }) => (said.text, succeeded),
             Ok(Response::Say(said)) => (said.text, true),
             Ok(Response::Refuse(said)) => (said.text, false),

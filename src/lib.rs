@@ -20,4 +20,5 @@ pub mod runbook;
 pub mod sandbox;
 pub mod slack;
 pub mod store;
+pub mod terminal;
 pub mod web;

@@ -21,6 +21,21 @@ pub fn render(url: Option<&str>, socket: bool) -> String {
     }
 }
 
+/// The scopes that the bot asks for.
+pub fn bot_scopes() -> Vec<String> {
+    list(MANIFEST, "bot")
+}
+
+/// The entries of the list that follows `key` in this plain YAML, without its comments.
+fn list(manifest: &str, key: &str) -> Vec<String> {
+    let mut lines = manifest.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let found = lines.by_ref().any(|line| line.trim().strip_suffix(':') == Some(key));
+    if !found {
+        return Vec::new();
+    }
+    lines.map_while(|line| line.trim_start().strip_prefix("- ")).map(str::to_owned).collect()
+}
+
 fn for_socket() -> String {
     let mut manifest = String::with_capacity(MANIFEST.len());
     for line in MANIFEST.lines().filter(|line| !line.contains(PLACEHOLDER)) {
@@ -41,14 +56,6 @@ fn for_socket() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The keys of a block of this plain YAML: each entry of the list that follows `key`.
-    fn list(manifest: &str, key: &str) -> Vec<String> {
-        let lines: Vec<&str> = manifest.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
-        let start = lines.iter().position(|line| line.trim() == format!("{key}:")).expect(key);
-        let entries = lines[start + 1..].iter().map_while(|line| line.trim_start().strip_prefix("- "));
-        entries.map(str::to_owned).collect()
-    }
 
     #[test]
     fn the_scopes_are_those_needed_and_none_more() {

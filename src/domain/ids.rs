@@ -26,7 +26,8 @@ impl FromStr for RunId {
 
     /// Reads `R-42`, `r42`, `#42` and `42`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.trim_start_matches(['R', 'r', '#']).trim_start_matches('-');
+        let letterless = text.strip_prefix(['R', 'r', '#']).unwrap_or(text);
+        let digits = letterless.strip_prefix('-').unwrap_or(letterless);
         match digits.parse::<i64>() {
             Ok(number) if number > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => Ok(Self(number)),
             Ok(_) | Err(_) => Err(BadRunId(text.to_owned())),
@@ -102,7 +103,7 @@ mod tests {
         for text in ["R-42", "r-42", "R42", "42", "#42"] {
             assert_eq!(text.parse(), Ok(RunId(42)), "{text}");
         }
-        for text in ["", "R-", "R-0", "--4", "R-4x", "99999999999999999999", "+4"] {
+        for text in ["", "R-", "R-0", "--4", "RR-4", "R-4x", "99999999999999999999", "+4"] {
             assert!(text.parse::<RunId>().is_err(), "{text}");
         }
     }

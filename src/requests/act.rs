@@ -81,9 +81,10 @@ impl Requests {
             Err(refusal) => return Ok(Response::Refuse(view::refused(&refusal))),
         };
         match (permit.command().clone(), about) {
-            (Command::Enable { .. } | Command::Disable { .. } | Command::Restore { .. } | Command::Verify { .. }, _) => {
-                self.start(asked, &permit).await
-            }
+            (
+                Command::Enable { .. } | Command::Disable { .. } | Command::Restore { .. } | Command::Verify { .. },
+                _,
+            ) => self.start(asked, &permit).await,
             (Command::Rollback { environment }, _) => Ok(self.roll_back(asked, environment).await),
             (Command::Cancel { .. }, Some(run)) => self.cancel(&asked, &run).await,
             (Command::Answer { answer, .. }, Some(run)) => self.answer_question(&asked, &run, answer).await,
@@ -95,9 +96,7 @@ impl Requests {
             (Command::Runs { environment }, _) => self.runs(environment.as_deref()).await.map(Response::Say),
             (Command::Whoami, _) => Ok(Response::Say(self.whoami(&asked))),
             (Command::Help { topic }, _) => Ok(Response::Say(self.help(topic.as_deref()))),
-            (Command::Cancel { .. } | Command::Answer { .. } | Command::Show { .. }, None) => {
-                Err(StoreError::NoRun)
-            }
+            (Command::Cancel { .. } | Command::Answer { .. } | Command::Show { .. }, None) => Err(StoreError::NoRun),
         }
     }
 

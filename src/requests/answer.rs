@@ -77,7 +77,8 @@ impl Requests {
     }
 
     async fn observe(&self, environment: Option<&str>) -> Result<Vec<EnvironmentStatus>, StoreError> {
-        let places = self.0.engine.places().filter(|place| environment.is_none_or(|name| place.environment.name == name));
+        let places =
+            self.0.engine.places().filter(|place| environment.is_none_or(|name| place.environment.name == name));
         join_all(places.map(|place| self.observe_one(place))).await.into_iter().collect()
     }
 
@@ -137,7 +138,8 @@ impl Requests {
         for id in store.live_runs(&environment.name).await? {
             queued.extend(store.run(id).await?.filter(|run| run.waiting_for.is_some()));
         }
-        let last = store.recent_runs(Some(&environment.name), RECENT).await?.into_iter().find(|run| run.ended.is_some());
+        let last =
+            store.recent_runs(Some(&environment.name), RECENT).await?.into_iter().find(|run| run.ended.is_some());
         Ok((holder, queued, last))
     }
 }

@@ -127,8 +127,12 @@ impl Requests {
         if let Inbound::Slash { text, .. } = &inbound {
             match command::parse(text, &self.0.context) {
                 Err(refusal) => return Ok(Ack::say(view::refused(&refusal))),
-                Ok(Parsed { command: Command::Help { topic }, .. }) => return Ok(Ack::say(self.help(topic.as_deref()))),
-                Ok(Parsed { command: Command::Rollback { .. }, .. }) => return self.take_rollback(inbound, key, arrived).await,
+                Ok(Parsed { command: Command::Help { topic }, .. }) => {
+                    return Ok(Ack::say(self.help(topic.as_deref())));
+                }
+                Ok(Parsed { command: Command::Rollback { .. }, .. }) => {
+                    return self.take_rollback(inbound, key, arrived).await;
+                }
                 Ok(_) => {}
             }
         }
@@ -302,7 +306,8 @@ impl Requests {
             Inbound::Slash { team, channel, user, user_team, text, response_url, .. } => {
                 let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
                 let who = Who { user, team: user_team.unwrap_or(team) };
-                let place = if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.clone()) };
+                let place =
+                    if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.clone()) };
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
                 self.parsed(&text, &self.0.context, (who, place, origin, reply))
             }
@@ -317,7 +322,8 @@ impl Requests {
                 };
                 // In a thread the answer belongs there; elsewhere it opens one, so that the channel stays readable.
                 let thread_ts = Some(thread_ts.unwrap_or(ts));
-                let reply = ReplyTo::Thread { channel: channel.clone(), thread_ts: thread_ts.clone(), user: user.clone() };
+                let reply =
+                    ReplyTo::Thread { channel: channel.clone(), thread_ts: thread_ts.clone(), user: user.clone() };
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let origin = Origin::Slack(SlackPlace { channel: channel.clone(), thread_ts });
                 self.parsed(&text, &context.typed_after("@alch"), (who, Place::Channel(channel), origin, reply))
@@ -327,14 +333,24 @@ impl Requests {
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
                 let context = self.0.context.typed_after("");
-                self.parsed(text.strip_prefix(&self.0.house.command_word).unwrap_or(&text), &context, (
-                    who,
-                    Place::DirectMessage,
-                    origin,
-                    reply,
-                ))
+                self.parsed(
+                    text.strip_prefix(&self.0.house.command_word).unwrap_or(&text),
+                    &context,
+                    (who, Place::DirectMessage, origin, reply),
+                )
             }
-            Inbound::Action { team, user, user_team, channel, message_ts, thread_ts, action_id, value, response_url, .. } => {
+            Inbound::Action {
+                team,
+                user,
+                user_team,
+                channel,
+                message_ts,
+                thread_ts,
+                action_id,
+                value,
+                response_url,
+                ..
+            } => {
                 let Some(channel) = channel else { return Ok(Read::Nothing) };
                 let (words, queue) = match (clicked(&action_id, value.as_deref()), action_id.as_str()) {
                     (Some(command), _) => (command.text(), false),
@@ -343,7 +359,8 @@ impl Requests {
                 };
                 let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
                 let who = Who { user, team: user_team.unwrap_or(team) };
-                let place = if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.clone()) };
+                let place =
+                    if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.clone()) };
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: thread_ts.or(message_ts) });
                 match self.parsed(&words, &self.0.context, (who, place, origin, reply)) {
                     Read::Ask { parsed, who, place, origin, reply, .. } => {

@@ -1,5 +1,8 @@
 //! The emulated surroundings of the bot: what `alch sandbox` and the tests talk to instead of the real services. The
-//! emulators know nothing of the bot itself.
+//! emulators know nothing of the bot; only `start` puts all three together.
 
 pub mod aws;
 pub mod slack;
+mod start;
+
+pub use start::{Emulators, run, tempo};

@@ -328,7 +328,9 @@ impl Inbound {
     /// signature and in a new envelope, so their own id tells them; everything else is sent once.
     pub fn dedupe_key(&self, delivery: Delivery<'_>) -> String {
         match self {
-            Self::Mention { event_id, .. } | Self::DirectMessage { event_id, .. } | Self::HomeOpened { event_id, .. }
+            Self::Mention { event_id, .. }
+            | Self::DirectMessage { event_id, .. }
+            | Self::HomeOpened { event_id, .. }
                 if !event_id.is_empty() =>
             {
                 format!("event:{event_id}")
@@ -399,7 +401,8 @@ impl Inbound {
 fn of_a_bot(outer: &Value, event: &Value, user: &str) -> bool {
     let ourselves = outer.get("authorizations").and_then(Value::as_array).is_some_and(|installed| {
         installed.iter().any(|one| {
-            one.get("is_bot").and_then(Value::as_bool) == Some(true) && text_at(one, "/user_id").as_deref() == Some(user)
+            one.get("is_bot").and_then(Value::as_bool) == Some(true)
+                && text_at(one, "/user_id").as_deref() == Some(user)
         })
     });
     ourselves

@@ -192,7 +192,10 @@ fn what_is_not_for_us_is_ignored_and_says_why() {
         (event(json!({ "type": "team_rename" })), "an event of nobody, of kind team_rename"),
         (event(json!("text")), "an event of nobody, of kind (none)"),
         (interaction(&json!({ "type": "shortcut", "user": { "id": "U1" } })), "an interaction of kind shortcut"),
-        (interaction(&json!({ "type": "block_actions", "user": { "id": "U1" }, "actions": [] })), "an interaction without an action"),
+        (
+            interaction(&json!({ "type": "block_actions", "user": { "id": "U1" }, "actions": [] })),
+            "an interaction without an action",
+        ),
         (interaction(&json!(null)), "an interaction of nobody"),
         (Inbound::from_http(b"payload=%7B%22type%22"), "an interaction that is not JSON"),
         (Inbound::from_http(b"{\"type\":\"\xff\"}"), "a body that is not JSON"),

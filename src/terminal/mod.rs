@@ -1,0 +1,75 @@
+//! What each subcommand does, as far as it speaks to a terminal.
+
+mod check;
+mod run;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, Surroundings};
+use crate::cli::{CliCommand, ConfigArgs};
+use crate::clock::Clock;
+use crate::config::{Config, Secrets, Variables, manifest};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// When it cannot; the text is for the person at the terminal.
+pub async fn start(command: CliCommand, variables: Variables) -> anyhow::Result<ExitCode> {
+    match command {
+        CliCommand::Serve(args) => serve(&args, &variables).await,
+        #[cfg(feature = "sandbox")]
+        CliCommand::Sandbox(args) => sandbox(args, &variables).await,
+        CliCommand::Check(args) => check::check(&args, &variables).await,
+        CliCommand::Manifest(args) => {
+            print!("{}", manifest::render(args.url.as_deref(), args.socket));
+            Ok(ExitCode::SUCCESS)
+        }
+        CliCommand::Run(args) => run::run(args, &variables).await,
+    }
+}
+
+fn load(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<(Config, Secrets)> {
+    Ok(Config::load(&args.config, variables)?)
+}
+
+async fn serve(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
+    let (config, secrets) = load(args, variables)?;
+    let transport = config.transport(&secrets)?;
+    let address = config.server.address().context("server.listen is not an address")?;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let app = App::build(config, &secrets, Clock::system(), Surroundings::default()).await?;
+    tracing::info!(address = %listener.local_addr()?, "serving");
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone()));
+    app.serve(listener, transport, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "sandbox")]
+async fn sandbox(args: crate::cli::SandboxArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone()));
+    let ready = |url: &str| {
+        println!("The sandbox is ready: {url}");
+        println!("Open it in a browser and type:  /alch enable signal-generated dev");
+        println!("Ctrl-C ends it.");
+    };
+    crate::sandbox::run(args.port, args.state, variables, ready, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl-C, or what a supervisor sends.
+async fn stop_on_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+}

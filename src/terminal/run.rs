@@ -1,0 +1,134 @@
+//! `alch run`: a command from a terminal or a pipeline, told event by event.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use futures_util::StreamExt;
+use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, Surroundings};
+use crate::cli::RunArgs;
+use crate::clock::Clock;
+use crate::command::{self, Context};
+use crate::config::{Config, Secrets, Variables};
+use crate::control::{self, Ask, Tell};
+use crate::domain::{Command, Outcome};
+use crate::store::{StoreError, sqlite_path};
+
+/// Exit statuses beside success.
+const FAILED: u8 = 1;
+const NOT_PROVEN: u8 = 3;
+
+pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
+    let (config, mut secrets) = super::load(&args.config, variables)?;
+    let text = args.command.join(" ");
+    let context = Context::from(&config).typed_after("alch run");
+    let command = match command::parse(&text, &context) {
+        Ok(parsed) => parsed.command,
+        Err(refusal) => {
+            eprintln!("{refusal}");
+            return Ok(ExitCode::from(FAILED));
+        }
+    };
+    if command.acts() && !args.yes && !confirmed(&command)? {
+        eprintln!("Nothing was changed.");
+        return Ok(ExitCode::from(FAILED));
+    }
+    let user = variables.get("USER").or(variables.get("LOGNAME")).cloned().unwrap_or_else(|| "unknown".to_owned());
+    let ask = Ask { text, user };
+    let mut teller = Teller { json: args.json, end: None };
+    let built = App::build(config.clone(), &secrets, Clock::system(), Surroundings::default()).await;
+    let app = match built {
+        Ok(app) => app,
+        Err(error) => match error.downcast_ref::<StoreError>() {
+            Some(StoreError::InUse(database)) => {
+                // A server has the database: it is asked to do it.
+                control::ask_there(&control::path_beside(database), &ask, |tell| teller.tell(&tell)).await?;
+                return Ok(teller.code());
+            }
+            Some(_) if matches!(command, Command::Rollback { .. }) => {
+                eprintln!("alch: {error:#}");
+                eprintln!("alch: rolling back without it; the journal of this run is kept apart");
+                build_apart(config, &mut secrets).await?
+            }
+            _ => return Err(error),
+        },
+    };
+    here(&app, ask, &mut teller).await;
+    Ok(teller.code())
+}
+
+/// In this process: with an engine and an outbox of its own.
+async fn here(app: &App, ask: Ask, teller: &mut Teller) {
+    let stop = CancellationToken::new();
+    let told = async {
+        let mut told = std::pin::pin!(control::ask_here(app.requests().clone(), app.engine().clone(), ask));
+        while let Some(tell) = told.next().await {
+            teller.tell(&tell);
+        }
+        stop.cancel();
+    };
+    tokio::join!(told, app.run(stop.clone()));
+}
+
+/// When the database cannot be opened, a rollback still has a journal: beside the place where a database would be.
+async fn build_apart(config: Config, secrets: &mut Secrets) -> anyhow::Result<App> {
+    let wanted = sqlite_path(secrets.database_url.expose_secret());
+    let folder = wanted.as_deref().and_then(std::path::Path::parent).map_or_else(std::env::temp_dir, ToOwned::to_owned);
+    let name = format!("alch-rollback-{}.db", Clock::system().now().as_second());
+    let places = [folder.join(&name), std::env::temp_dir().join(&name)];
+    let mut last = None;
+    for place in places {
+        secrets.database_url = SecretString::from(format!("sqlite:{}", place.display()));
+        match App::build(config.clone(), secrets, Clock::system(), Surroundings::default()).await {
+            Ok(app) => {
+                eprintln!("alch: the journal of this run is in {}", place.display());
+                return Ok(app);
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.context("no place for a journal")?)
+}
+
+/// Asks whoever sits at the terminal; a pipeline is not asked.
+fn confirmed(command: &Command) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    eprint!("{}: go on? [y/N] ", command.text());
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+struct Teller {
+    json: bool,
+    end: Option<(Option<Outcome>, bool)>,
+}
+
+impl Teller {
+    fn tell(&mut self, tell: &Tell) {
+        match tell {
+            Tell::Event { event, line } if self.json => {
+                let _ = line;
+                println!("{}", serde_json::to_string(event).unwrap_or_default());
+            }
+            Tell::Event { line, .. } => println!("{line}"),
+            Tell::Say { text } if self.json => println!("{}", serde_json::json!({ "say": text })),
+            Tell::Say { text } => println!("{text}"),
+            Tell::End { outcome, succeeded } => self.end = Some((*outcome, *succeeded)),
+        }
+    }
+
+    fn code(&self) -> ExitCode {
+        match self.end {
+            Some((_, true)) => ExitCode::SUCCESS,
+            Some((Some(Outcome::Unproven), false)) => ExitCode::from(NOT_PROVEN),
+            Some((_, false)) | None => ExitCode::from(FAILED),
+        }
+    }
+}
