@@ -85,8 +85,18 @@ struct Inner {
     tempo: Tempo,
     pace: Pace,
     ourselves: OnceCell<AuthTest>,
-    /// The count of changes up to which nothing is left to send; none while something is.
-    settled: watch::Sender<Option<u64>>,
+    state: watch::Sender<State>,
+}
+
+/// How far the projection is.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    /// The count of the store's changes that it has looked at; none when the store fails.
+    seen: Option<u64>,
+    /// Whether it works on something, or is about to.
+    busy: bool,
+    /// Whether something that is recorded is not told: it waits for its time.
+    left: bool,
 }
 
 /// A run that may have something to tell.
@@ -116,15 +126,21 @@ impl Outbox {
     /// Tells `client`'s Slack what is in `store`, as `look` says.
     pub fn new(store: Store, client: SlackClient, clock: Clock, look: Look, tempo: Tempo) -> Self {
         let pace = Pace::new(tempo);
-        let (ourselves, settled) = (OnceCell::new(), watch::Sender::new(None));
-        Self(Arc::new(Inner { store, client, clock, look, tempo, pace, ourselves, settled }))
+        let (ourselves, state) = (OnceCell::new(), watch::Sender::new(State::default()));
+        Self(Arc::new(Inner { store, client, clock, look, tempo, pace, ourselves, state }))
     }
 
     /// Returns once everything that is recorded by now is told, or can be told only with time: cards that move.
     pub async fn idle(&self) {
+        self.wait_for(|state| !state.busy && !state.left).await;
+    }
+
+    /// Waits until all that is recorded by now was looked at, and the state is as asked.
+    async fn wait_for(&self, asked: impl Fn(&State) -> bool) {
         let recorded = *self.0.store.changes().borrow();
+        let mut state = self.0.state.subscribe();
         // The sender lives in `self`, so waiting cannot end by its loss.
-        let _ = self.0.settled.subscribe().wait_for(|settled| settled.is_some_and(|upto| upto >= recorded)).await;
+        let _ = state.wait_for(|state| state.seen.is_some_and(|seen| seen >= recorded) && asked(state)).await;
     }
 
     /// Waits for [`Outbox::idle`] no longer than `longest`; whether it was reached.
@@ -171,8 +187,10 @@ impl Outbox {
                     working.insert(passes.spawn(pass).id(), *run);
                 }
             }
-            let settled = slots.values().all(|slot| slot.settled && !slot.dirty && !slot.busy);
-            inner.settled.send_replace(seen.filter(|_| settled));
+            // All that is due was started above.
+            let busy = slots.values().any(|slot| slot.busy);
+            let left = slots.values().any(|slot| !slot.settled || slot.dirty);
+            inner.state.send_replace(State { seen, busy, left });
             let next = slots.values().filter_map(|slot| slot.due_at(now)).min();
             tokio::select! {
                 () = stop.cancelled() => break,
