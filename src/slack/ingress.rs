@@ -17,8 +17,7 @@ use super::verify::Verified;
 
 /// Takes a request over: persists it under its dedupe key, and says how to acknowledge it. Called once a delivery, so
 /// for a repeat again with the same key; it must not wait for Slack or AWS.
-pub type Accept =
-    Arc<dyn Fn(Verified<Inbound>, String) -> BoxFuture<'static, Result<Ack, NotPersisted>> + Send + Sync>;
+pub type Accept = Arc<dyn Fn(Verified<Inbound>, String) -> BoxFuture<'static, Result<Ack, NotPersisted>> + Send + Sync>;
 
 /// How a request is acknowledged. Empty by default: received.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -58,15 +58,23 @@ impl CallError {
     fn from_code(code: &str, answer: &Value, headers: &HeaderMap) -> Self {
         match code {
             "ratelimited" | "rate_limited" => Self::RateLimited { retry_after: retry_after(headers) },
-            "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired"
-            | "not_allowed_token_type" | "user_removed_from_team" => Self::InvalidAuth(code.to_owned()),
+            "invalid_auth"
+            | "not_authed"
+            | "account_inactive"
+            | "token_revoked"
+            | "token_expired"
+            | "not_allowed_token_type"
+            | "user_removed_from_team" => Self::InvalidAuth(code.to_owned()),
             // Slack documents that these may follow a partial success.
             "fatal_error" | "internal_error" | "request_timeout" | "service_unavailable" => {
                 Self::Ambiguous(code.to_owned())
             }
             _ => {
                 let told = answer.pointer("/response_metadata/messages").and_then(Value::as_array);
-                let told = told.into_iter().flatten().chain(answer.get("errors").and_then(Value::as_array).into_iter().flatten());
+                let told = told
+                    .into_iter()
+                    .flatten()
+                    .chain(answer.get("errors").and_then(Value::as_array).into_iter().flatten());
                 let needed = answer.get("needed").and_then(Value::as_str).map(|scope| format!("needs {scope}"));
                 let messages = told.filter_map(Value::as_str).map(str::to_owned).chain(needed).collect();
                 Self::Api { code: code.to_owned(), messages }

@@ -68,7 +68,11 @@ impl SlackClient {
                 return Ok(None);
             }
         }
-        tracing::warn!(key = lookup.key, pages = MAX_PAGES, "gave up looking for a message in a very long conversation");
+        tracing::warn!(
+            key = lookup.key,
+            pages = MAX_PAGES,
+            "gave up looking for a message in a very long conversation"
+        );
         Ok(None)
     }
 }

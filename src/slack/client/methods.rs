@@ -159,12 +159,7 @@ impl SlackClient {
     }
 
     /// Answers a command or a click by its response_url; five times within thirty minutes.
-    pub async fn respond(
-        &self,
-        response_url: &str,
-        message: &Message,
-        answer: Answer<'_>,
-    ) -> Result<(), CallError> {
+    pub async fn respond(&self, response_url: &str, message: &Message, answer: Answer<'_>) -> Result<(), CallError> {
         let mut body = content(message, None);
         body["response_type"] = if answer.in_channel { "in_channel" } else { "ephemeral" }.into();
         body["replace_original"] = answer.replace_original.into();

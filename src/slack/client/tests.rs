@@ -35,7 +35,10 @@ async fn a_post_carries_everything() {
             "metadata": { "event_type": "alch_message", "event_payload": { "key": "R-1/3" } },
         })
     );
-    assert_eq!(posted, Posted { ts: slack.messages()[0]["ts"].as_str().unwrap().to_owned(), degraded: Degraded::default() });
+    assert_eq!(
+        posted,
+        Posted { ts: slack.messages()[0]["ts"].as_str().unwrap().to_owned(), degraded: Degraded::default() }
+    );
 }
 
 #[tokio::test]
@@ -78,7 +81,8 @@ async fn the_outcome_says_whether_it_may_have_happened() {
 #[tokio::test]
 async fn a_slack_that_nobody_listens_for_is_unreachable() {
     let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let client = SlackClient::new(&format!("http://127.0.0.1:{port}/api"), "x".into(), CallCounters::default()).unwrap();
+    let client =
+        SlackClient::new(&format!("http://127.0.0.1:{port}/api"), "x".into(), CallCounters::default()).unwrap();
     assert!(matches!(post(&client).await, Err(CallError::Unreachable(_))));
 }
 
@@ -90,7 +94,10 @@ async fn what_slack_refuses_of_a_message_is_left_out() {
     let posted = post(&slack.client()).await.unwrap();
     assert_eq!(posted.degraded, Degraded { blocks: true, metadata: true });
     let arrived = &slack.messages()[0];
-    assert_eq!((&arrived["text"], &arrived["blocks"], &arrived["metadata"]), (&json!("hello"), &json!([]), &Value::Null));
+    assert_eq!(
+        (&arrived["text"], &arrived["blocks"], &arrived["metadata"]),
+        (&json!("hello"), &json!([]), &Value::Null)
+    );
 
     slack.fail_next("chat.update", Fault::Refuse("unsupported_block"));
     let updated = slack.client().update("C1", &posted.ts, &message("bye"), None).await.unwrap();
@@ -108,7 +115,10 @@ async fn a_message_is_found_by_its_key_and_where_that_is_lost_by_its_text() {
     let slack = StandIn::start().await;
     let client = slack.client();
     let first = post(&client).await.unwrap().ts;
-    client.post(Post { place: PLACE, broadcast: false, message: &message("hello"), key: Some("R-2/card") }).await.unwrap();
+    client
+        .post(Post { place: PLACE, broadcast: false, message: &message("hello"), key: Some("R-2/card") })
+        .await
+        .unwrap();
     slack.drop_metadata();
     let third = post(&client).await.unwrap().ts;
     let find = async |key, taken: &[String]| {

@@ -151,7 +151,9 @@ async fn a_large_body_is_refused_with_and_without_its_length() {
     let mut told = signed("secret", NOW, &large);
     told.insert("content-length", large.len().into());
     assert_eq!(fixture.send(told, large.clone()).await.0, StatusCode::PAYLOAD_TOO_LARGE);
-    let parts = futures_util::stream::iter(large.chunks(64 * 1024).map(<[u8]>::to_vec).map(Ok::<_, std::io::Error>).collect::<Vec<_>>());
+    let parts = futures_util::stream::iter(
+        large.chunks(64 * 1024).map(<[u8]>::to_vec).map(Ok::<_, std::io::Error>).collect::<Vec<_>>(),
+    );
     let untold = Body::from_stream(parts);
     assert_eq!(fixture.send(signed("secret", NOW, &large), untold).await.0, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(fixture.keys().is_empty());

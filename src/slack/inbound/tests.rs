@@ -61,10 +61,11 @@ fn a_slash_command_is_read_with_its_text_untouched() {
         text: "enable “signal-generated” dev &amp; <@U2|bob> +".into(),
         command: "/alch".into(),
         trigger_id: "1.2.3".into(),
-        response_url: "https://hooks.slack.com/commands/1/2".into(),
+        response_url: ResponseUrl("https://hooks.slack.com/commands/1/2".into()),
         is_enterprise_install: false,
     };
     assert_eq!(Inbound::from_http(&slash_body()), expected);
+    assert!(!format!("{expected:?}").contains("hooks.slack.com"));
     let payload = json!({
         "team_id": "T1", "channel_id": "C1", "channel_name": "platform", "user_id": "U1", "command": "/alch",
         "text": "enable “signal-generated” dev &amp; <@U2|bob> +", "is_enterprise_install": "false",
@@ -192,7 +193,10 @@ fn what_is_not_for_us_is_ignored_and_says_why() {
         (event(json!({ "type": "team_rename" })), "an event of nobody, of kind team_rename"),
         (event(json!("text")), "an event of nobody, of kind (none)"),
         (interaction(&json!({ "type": "shortcut", "user": { "id": "U1" } })), "an interaction of kind shortcut"),
-        (interaction(&json!({ "type": "block_actions", "user": { "id": "U1" }, "actions": [] })), "an interaction without an action"),
+        (
+            interaction(&json!({ "type": "block_actions", "user": { "id": "U1" }, "actions": [] })),
+            "an interaction without an action",
+        ),
         (interaction(&json!(null)), "an interaction of nobody"),
         (Inbound::from_http(b"payload=%7B%22type%22"), "an interaction that is not JSON"),
         (Inbound::from_http(b"{\"type\":\"\xff\"}"), "a body that is not JSON"),

@@ -67,7 +67,8 @@ fn start(slack: &StandIn, store: &Store, clock: &Clock, tempo: Tempo) -> (Outbox
             Origin::Terminal => None,
         }),
     };
-    let outbox = Outbox::new(store.clone(), slack.client().with_timeout(Duration::from_millis(500)), clock.clone(), look, tempo);
+    let outbox =
+        Outbox::new(store.clone(), slack.client().with_timeout(Duration::from_millis(500)), clock.clone(), look, tempo);
     let stop = CancellationToken::new();
     let running = tokio::spawn({
         let (outbox, stop) = (outbox.clone(), stop.clone());
@@ -214,7 +215,11 @@ async fn a_post_without_an_answer_is_not_repeated() {
                     if step == before {
                         fail();
                     }
-                    if step == 3 { world.ends(run).await } else { world.goes_on(run).await }
+                    if step == 3 {
+                        world.ends(run).await
+                    } else {
+                        world.goes_on(run).await
+                    }
                     world.idle().await;
                 }
                 assert_eq!(world.slack.transcript(), STORY, "{fault:?}, metadata dropped: {dropped}, at {before}");
