@@ -34,11 +34,14 @@ impl Clock {
         Self(Source::Manual(Arc::new(watch::Sender::new(start))))
     }
 
-    /// The time now, in UTC.
+    /// The time now, in UTC, in whole microseconds: what the journal stores, so that nothing changes by being stored.
     #[expect(clippy::disallowed_methods, reason = "the one place that asks")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System => Timestamp::now(),
+            Source::System => {
+                let now = Timestamp::now();
+                Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+            }
             Source::Manual(time) => *time.borrow(),
         }
     }

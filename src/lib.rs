@@ -2,6 +2,22 @@
 //!
 //! Start with `docs/architecture.md`.
 
+pub mod app;
+pub mod aws;
+pub mod checks;
+pub mod cli;
 pub mod clock;
+pub mod command;
+pub mod config;
+pub mod control;
 pub mod domain;
+pub mod engine;
+pub mod journal;
+pub mod policy;
+pub mod requests;
+pub mod runbook;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod slack;
+pub mod store;
+pub mod web;

@@ -65,6 +65,23 @@ pub enum Actor {
     Alch,
 }
 
+/// What Slack says of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A full member.
+    Member,
+    /// A guest, of one channel or of several.
+    Guest,
+    /// Somebody from another organisation.
+    Stranger,
+    /// No person.
+    Bot,
+    /// An account that is closed.
+    Deleted,
+    /// Slack could not say; why, for people.
+    Unknown(String),
+}
+
 impl fmt::Display for Actor {
     /// As Slack markup: a mention for Slack users.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,6 +19,6 @@ pub use environment::{
 pub use event::{Change, Event, Origin, Recorded, RuleOutcome, SlackPlace};
 pub use facts::{AlarmState, AlarmStatus, DlqDepth, Facts, RuleFact, RuleState};
 pub use held::Held;
-pub use ids::{Actor, BadRunId, RunId, StepId};
+pub use ids::{Actor, BadRunId, RunId, Standing, StepId};
 pub use plan::{PLAN_VERSION, Plan, PlanDigest, Step, StepKind};
 pub use run::{Ended, Outcome, Phase, Run, StepProgress, StepStatus};

@@ -9,7 +9,6 @@ pub mod outbox;
 pub mod people;
 pub mod socket;
 pub mod verify;
+pub mod view;
 
-#[cfg(test)]
-mod stand_in;
 mod tls;

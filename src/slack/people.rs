@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::client::{CallError, SlackClient, User};
 use crate::clock::Clock;
+use crate::domain::Standing;
 
 /// How long an answer is believed.
 const KEPT_MINUTES: i64 = 5;
@@ -15,23 +16,6 @@ const KEPT_MINUTES: i64 = 5;
 const BUDGET: Duration = Duration::from_secs(2);
 /// How many people are kept.
 const MAX_KEPT: usize = 10_000;
-
-/// How a person stands in a workspace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// A full member.
-    Member,
-    /// A guest, of one channel or of several.
-    Guest,
-    /// Somebody of another organisation.
-    Stranger,
-    /// A bot.
-    Bot,
-    /// Deactivated.
-    Deleted,
-    /// Slack could not be asked; in words, for people.
-    Unknown(String),
-}
 
 /// Asks Slack about people. Cheap to clone; clones share what they know.
 #[derive(Clone, Debug)]

@@ -1,0 +1,276 @@
+//! Puts the parts together: builds the clients, starts the loops, and stops them in order.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use prometheus_client::registry::Registry;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::aws::{Aws, AwsSettings};
+use crate::clock::Clock;
+use crate::config::{Config, Secrets, Transport};
+use crate::control;
+use crate::domain::{Origin, Run, SlackPlace};
+use crate::engine::Engine;
+use crate::requests::Requests;
+use crate::slack::client::{CallCounters, SlackClient};
+use crate::slack::http::{Ingress, router};
+use crate::slack::ingress::{IngressCounters, Intake};
+use crate::slack::outbox::{Look, Outbox, Tempo};
+use crate::slack::people::People;
+use crate::slack::socket::{Patience, Socket};
+use crate::slack::verify::SigningSecrets;
+use crate::slack::view::{self, ViewContext};
+use crate::store::{Store, sqlite_path};
+use crate::web::{self, Readiness};
+
+/// How long a stop lets the outbox tell what is left.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Before credentials are asked about again that were not accepted.
+const PROBE_RETRY: Duration = Duration::from_secs(5);
+
+/// The bot, built and not yet running.
+pub struct App {
+    config: Config,
+    store: Store,
+    engine: Engine,
+    requests: Requests,
+    slack: Option<SlackSide>,
+    readiness: Readiness,
+    registry: Registry,
+    clock: Clock,
+}
+
+struct SlackSide {
+    client: SlackClient,
+    outbox: Outbox,
+    counters: IngressCounters,
+}
+
+/// What differs between production, the sandbox and tests.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// How AWS is reached.
+    pub aws: AwsSettings,
+    /// How fast Slack may be spoken to.
+    pub tempo: Tempo,
+}
+
+impl App {
+    /// Opens the database and makes the clients. Without a bot token there is no Slack, only the terminal.
+    ///
+    /// # Errors
+    /// When the database cannot be opened or Slack's address is no URL.
+    pub async fn build(config: Config, secrets: &Secrets, clock: Clock, surroundings: Surroundings) -> anyhow::Result<Self> {
+        let store = Store::open(secrets.database_url.expose_secret()).await.context("cannot open the database")?;
+        let mut environments = Vec::new();
+        for environment in config.environments.values() {
+            environments.push((environment.clone(), Aws::connect(environment, &surroundings.aws).await));
+        }
+        let owner = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
+        let engine = Engine::new(store.clone(), clock.clone(), environments, owner);
+        let mut registry = Registry::with_prefix("alch");
+        let slack = match &secrets.slack_bot_token {
+            Some(token) => Some(SlackSide::new(&config, token, &store, &clock, surroundings.tempo, &mut registry)?),
+            None => None,
+        };
+        let people = slack.as_ref().map(|slack| (slack.client.clone(), People::new(slack.client.clone(), clock.clone())));
+        let requests = Requests::new(config.clone(), engine.clone(), people);
+        let wanted = config.environments.keys().map(|name| format!("aws.{name}"));
+        let readiness = Readiness::new(store.clone(), wanted.chain(slack.is_some().then(|| "slack".to_owned())));
+        Ok(Self { config, store, engine, requests, slack, readiness, registry, clock })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What takes requests.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// What tells Slack; none without a bot token.
+    pub fn outbox(&self) -> Option<&Outbox> {
+        self.slack.as_ref().map(|slack| &slack.outbox)
+    }
+
+    /// What has to be seen before the process is ready.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Runs the loops that need no transport, until `stop`: a terminal's command needs no more.
+    pub async fn run(&self, stop: CancellationToken) {
+        let loops = TaskTracker::new();
+        let inner = CancellationToken::new();
+        let (engine, requests) = (self.engine.clone(), self.requests.clone());
+        let token = inner.clone();
+        loops.spawn(async move { engine.run(token).await });
+        let token = inner.clone();
+        loops.spawn(async move { requests.run(token).await });
+        let telling = CancellationToken::new();
+        let mut told = None;
+        if let Some(slack) = &self.slack {
+            let (outbox, token) = (slack.outbox.clone(), telling.clone());
+            told = Some(tokio::spawn(async move { outbox.run(token).await }));
+        }
+        stop.cancelled().await;
+        inner.cancel();
+        loops.close();
+        loops.wait().await;
+        if let (Some(slack), Some(told)) = (&self.slack, told) {
+            if !slack.outbox.drain(LAST_WORDS).await {
+                tracing::info!("Slack was not told everything yet; the next start goes on with it");
+            }
+            telling.cancel();
+            let _ = told.await;
+        }
+    }
+
+    /// Serves until `stop`. Requests that were acknowledged are in the database, whatever happens here.
+    ///
+    /// # Errors
+    /// When Socket Mode or the control socket cannot be set up.
+    pub async fn serve(mut self, listener: TcpListener, transport: Transport, stop: CancellationToken) -> anyhow::Result<()> {
+        let registry = Arc::new(std::mem::take(&mut self.registry));
+        let mut routes = web::router(self.readiness.clone(), registry);
+        let slack = self.slack.as_ref().ok_or_else(|| anyhow!("SLACK_BOT_TOKEN is not set: Alch cannot post without it"))?;
+        let intake = Intake {
+            accept: self.requests.accept(),
+            client: Some(slack.client.clone()),
+            counters: slack.counters.clone(),
+        };
+        let front = TaskTracker::new();
+        match transport {
+            Transport::Http { signing_secret } => {
+                let secrets = SigningSecrets::new(vec![signing_secret]);
+                routes = routes.merge(router(Ingress { secrets, clock: self.clock.clone(), intake }));
+            }
+            Transport::Socket { app_token } => {
+                let client = slack.client.clone();
+                let socket = Socket::new(client, app_token, intake, Patience::default()).context("cannot set up Socket Mode")?;
+                let live = socket.live();
+                front.spawn(note_socket(self.readiness.clone(), live, stop.clone()));
+                let stop = stop.clone();
+                front.spawn(async move { socket.run(stop).await });
+            }
+        }
+        if let Some(database) = sqlite_path(&self.config.store.url) {
+            let (path, stop) = (control::path_beside(&database), stop.clone());
+            let control = control::serve(path, self.requests.clone(), self.engine.clone(), stop)?;
+            front.spawn(control);
+        }
+        front.spawn(probe(self.engine.clone(), slack.client.clone(), self.readiness.clone(), stop.clone()));
+        let http = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
+        front.spawn(async move {
+            if let Err(error) = http.into_future().await {
+                tracing::error!(%error, "the HTTP server failed");
+            }
+        });
+        self.run(stop).await;
+        front.close();
+        if tokio::time::timeout(LAST_WORDS, front.wait()).await.is_err() {
+            tracing::warn!("some connections did not close in time");
+        }
+        self.store.close().await;
+        Ok(())
+    }
+}
+
+impl SlackSide {
+    fn new(
+        config: &Config,
+        token: &SecretString,
+        store: &Store,
+        clock: &Clock,
+        tempo: Tempo,
+        registry: &mut Registry,
+    ) -> anyhow::Result<Self> {
+        let calls = CallCounters::default();
+        calls.register(registry);
+        let counters = IngressCounters::default();
+        counters.register(registry);
+        let client = SlackClient::new(&config.slack.api_url, token.clone(), calls).context("cannot call Slack")?;
+        let tempo = if client.is_public() { Tempo::default() } else { tempo };
+        let outbox = Outbox::new(store.clone(), client.clone(), clock.clone(), look(config), tempo);
+        Ok(Self { client, outbox, counters })
+    }
+}
+
+/// How runs look in Slack, and where they are told.
+fn look(config: &Config) -> Look {
+    let config = Arc::new(config.clone());
+    fn context(config: &Config) -> ViewContext<'_> {
+        ViewContext {
+            environments: &config.environments,
+            card_refresh: config.slack.card_refresh,
+            contacts: (&config.contacts.primary, &config.contacts.escalation),
+            command_word: &config.slack.command,
+        }
+    }
+    let (for_card, for_change, for_thread, for_place) = (config.clone(), config.clone(), config.clone(), config);
+    Look {
+        card: Box::new(move |run, now| view::card(run, &context(&for_card), now)),
+        card_changes_at: Box::new(move |run, now| view::card_changes_at(run, &context(&for_change), now)),
+        thread: Box::new(move |journal| {
+            let messages = view::thread(journal, &context(&for_thread));
+            messages.into_iter().map(|told| (told.key, told.message, told.broadcast)).collect()
+        }),
+        place: Box::new(move |run: &Run| {
+            let channel = match &run.origin {
+                Origin::Slack(place) => place.channel.clone(),
+                Origin::Terminal => for_place.slack.channel.clone(),
+            };
+            Some(SlackPlace { channel, thread_ts: None })
+        }),
+    }
+}
+
+/// Asks once for everybody's credentials, until all were accepted.
+async fn probe(engine: Engine, slack: SlackClient, readiness: Readiness, stop: CancellationToken) {
+    let asking = async {
+        loop {
+            let mut complete = true;
+            if let Err(error) = slack.auth_test().await {
+                complete = false;
+                tracing::warn!(%error, "Slack does not accept the bot token yet");
+                readiness.note("slack", Err("the bot token is not accepted yet".to_owned()));
+            } else {
+                readiness.note("slack", Ok(()));
+            }
+            for place in engine.places() {
+                let name = &place.environment.name;
+                let seen = place.aws.confirm_account().await;
+                let seen = match seen {
+                    Ok(()) => place.aws.identity().await.map(drop),
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = &seen {
+                    complete = false;
+                    tracing::warn!(environment = %name, %error, "AWS does not accept the credentials yet");
+                }
+                readiness.note(&format!("aws.{name}"), seen.map_err(|_| "the credentials are not accepted yet".to_owned()));
+            }
+            if complete {
+                return;
+            }
+            tokio::time::sleep(PROBE_RETRY).await;
+        }
+    };
+    let _ = stop.run_until_cancelled(asking).await;
+}
+
+/// Ready only once a connection stands.
+async fn note_socket(readiness: Readiness, mut live: tokio::sync::watch::Receiver<usize>, stop: CancellationToken) {
+    readiness.note("slack.socket", Err("not connected yet".to_owned()));
+    if let Some(Ok(_)) = stop.run_until_cancelled(live.wait_for(|live| *live > 0)).await {
+        readiness.note("slack.socket", Ok(()));
+    }
+}

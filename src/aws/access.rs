@@ -1,0 +1,112 @@
+//! Whether Alch can read what it needs in an environment: each read tried once, for people setting it up.
+
+use futures_util::future::{BoxFuture, FutureExt, join_all};
+use jiff::Timestamp;
+
+use crate::checks::{GateMetric, minute_after, minute_of};
+use crate::domain::Environment;
+
+use super::operation::{
+    DESCRIBE_ALARMS, DESCRIBE_EVENT_BUS, DESCRIBE_RULE, DESCRIBE_TABLE, DESCRIBE_TTL, GET_CALLER_IDENTITY,
+    GET_METRIC_DATA, GET_QUEUE_ATTRIBUTES, LIST_RULES,
+};
+use super::{Aws, AwsError, Operation};
+
+/// What was tried, and what it said.
+pub type Access = (Operation, Result<String, AwsError>);
+
+impl Aws {
+    /// Tries who Alch is, whether that is the configured account, and each read, all at the same time. Changes nothing:
+    /// whether rules may be enabled and disabled cannot be told without doing it.
+    pub async fn check_access(&self, environment: &Environment, now: Timestamp) -> Vec<Access> {
+        if let Err(error) = self.same_environment(GET_CALLER_IDENTITY, &environment.name) {
+            return vec![(GET_CALLER_IDENTITY, Err(error))];
+        }
+        let mut tries: Vec<BoxFuture<'_, Access>> = vec![
+            async { (GET_CALLER_IDENTITY, self.try_identity().await) }.boxed(),
+            async { (DESCRIBE_EVENT_BUS, self.try_bus(&environment.bus).await) }.boxed(),
+            async { (LIST_RULES, self.try_rules(environment).await) }.boxed(),
+            async { (DESCRIBE_ALARMS, self.try_alarms(&environment.alarms).await) }.boxed(),
+            async { (GET_METRIC_DATA, self.try_metrics(environment, now).await) }.boxed(),
+            async { (DESCRIBE_TABLE, self.try_table(environment).await) }.boxed(),
+            async { (DESCRIBE_TTL, self.try_ttl(environment).await) }.boxed(),
+        ];
+        tries.extend(environment.rules.iter().map(|rule| {
+            async move {
+                let fact = self.describe_rule(&environment.bus, &rule.rule).await;
+                let told =
+                    fact.map(|fact| format!("{}: {}, targets {}", rule.rule, fact.state.word(), fact.targets.len()));
+                (DESCRIBE_RULE, told)
+            }
+            .boxed()
+        }));
+        tries.extend(environment.dlqs.iter().map(|queue| {
+            async move {
+                let depth = self.dlq_depth(queue).await;
+                (GET_QUEUE_ATTRIBUTES, depth.map(|depth| format!("{queue}: {} messages", depth.total())))
+            }
+            .boxed()
+        }));
+        let mut tried = join_all(tries).await;
+        // A refused call names the operation that was refused, which may be another: AssumeRole, GetQueueUrl.
+        for (operation, result) in &mut tried {
+            if let Err(error) = result {
+                *operation = error.operation;
+            }
+        }
+        tried
+    }
+
+    async fn try_identity(&self) -> Result<String, AwsError> {
+        let identity = self.identity().await?;
+        self.confirm_account().await?;
+        Ok(format!("account {}, {}", identity.account, identity.arn))
+    }
+
+    async fn try_bus(&self, bus: &str) -> Result<String, AwsError> {
+        match self.describe_bus(bus).await?.value {
+            true => Ok(format!("{bus} is there")),
+            false => Err(AwsError::missing(DESCRIBE_EVENT_BUS, bus)),
+        }
+    }
+
+    async fn try_rules(&self, environment: &Environment) -> Result<String, AwsError> {
+        let listed = self.rules(&environment.bus).await?;
+        let missing = environment.rules.iter().find(|rule| !listed.iter().any(|found| found.name == rule.rule));
+        match missing {
+            Some(rule) => Err(AwsError::missing(LIST_RULES, &rule.rule)),
+            None => Ok(format!("{} rules on the bus, all configured ones among them", listed.len())),
+        }
+    }
+
+    async fn try_alarms(&self, names: &[String]) -> Result<String, AwsError> {
+        let found = self.alarms(names).await?;
+        match names.iter().find(|name| !found.contains_key(*name)) {
+            Some(name) => Err(AwsError::missing(DESCRIBE_ALARMS, name)),
+            None => Ok(format!("all {} configured alarms are there", names.len())),
+        }
+    }
+
+    async fn try_metrics(&self, environment: &Environment, now: Timestamp) -> Result<String, AwsError> {
+        let Some(rule) = environment.rules.first() else {
+            return Ok("no rule to ask about".to_owned());
+        };
+        let query = GateMetric::Invocations.query(environment, rule);
+        let answers = self.metric_series(vec![query], minute_of(now), minute_after(now)).await?;
+        match answers.into_iter().find_map(Result::err) {
+            Some(why) => Err(AwsError::other(GET_METRIC_DATA, "NoData", why)),
+            None => Ok("metrics can be read".to_owned()),
+        }
+    }
+
+    async fn try_table(&self, environment: &Environment) -> Result<String, AwsError> {
+        let fact = self.table(&environment.table.name).await?;
+        Ok(format!("{}: {}, key {}", environment.table.name, fact.status, fact.partition_key.unwrap_or_default()))
+    }
+
+    async fn try_ttl(&self, environment: &Environment) -> Result<String, AwsError> {
+        let fact = self.ttl(&environment.table.name).await?;
+        let on = fact.attribute.map(|attribute| format!(" on {attribute}")).unwrap_or_default();
+        Ok(format!("{}: {}{on}", environment.table.name, fact.status))
+    }
+}

@@ -1,0 +1,154 @@
+//! The SDK's clients of one environment, and how patient they are.
+
+use std::time::Duration;
+
+use aws_config::identity::IdentityCache;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::domain::Environment;
+
+/// How AWS is reached. The default is right for AWS itself; emulators need an endpoint and keys.
+#[derive(Clone, Debug, Default)]
+pub struct AwsSettings {
+    /// The endpoint of all services, `http` or `https`. When not given, the SDK's own rules hold, the variable
+    /// `AWS_ENDPOINT_URL` included.
+    pub endpoint_url: Option<String>,
+    /// Fixed keys, for emulators: so that no real credentials of the machine are sent to one. When not given, the SDK
+    /// looks where it always does.
+    pub keys: Option<AccessKeys>,
+    /// How patient the clients are.
+    pub timeouts: AwsTimeouts,
+}
+
+/// An access key id and its secret.
+#[derive(Clone, Debug)]
+pub struct AccessKeys {
+    /// The id, which is no secret.
+    pub id: String,
+    /// The secret.
+    pub secret: SecretString,
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AwsTimeouts {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// One attempt.
+    pub attempt: Duration,
+    /// All attempts of one call together.
+    pub operation: Duration,
+    /// Attempts of one call.
+    pub attempts: u32,
+}
+
+impl Default for AwsTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            attempt: Duration::from_secs(5),
+            operation: Duration::from_secs(20),
+            attempts: 3,
+        }
+    }
+}
+
+/// In an emergency a call that hangs is given up early, and repeated by Alch's own loop rather than the SDK's.
+const EMERGENCY_CONNECT: Duration = Duration::from_secs(1);
+const EMERGENCY_ATTEMPT: Duration = Duration::from_secs(2);
+
+/// One client for each service. All of them share connections and credentials, and none does anything before its first
+/// call.
+#[derive(Clone, Debug)]
+pub(super) struct Clients {
+    pub(super) events: aws_sdk_eventbridge::Client,
+    pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
+    pub(super) sqs: aws_sdk_sqs::Client,
+    pub(super) dynamodb: aws_sdk_dynamodb::Client,
+    pub(super) sts: aws_sdk_sts::Client,
+}
+
+impl Clients {
+    fn new(config: &SdkConfig) -> Self {
+        Self {
+            events: aws_sdk_eventbridge::Client::new(config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(config),
+            sqs: aws_sdk_sqs::Client::new(config),
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            sts: aws_sdk_sts::Client::new(config),
+        }
+    }
+}
+
+/// The patient clients, and EventBridge's client for the emergency path.
+pub(super) async fn connect(
+    environment: &Environment,
+    settings: &AwsSettings,
+) -> (Clients, aws_sdk_eventbridge::Client) {
+    let config = patient_config(environment, settings).await;
+    let emergency = config
+        .to_builder()
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(EMERGENCY_CONNECT)
+                .operation_attempt_timeout(EMERGENCY_ATTEMPT)
+                .operation_timeout(EMERGENCY_ATTEMPT)
+                .build(),
+        )
+        .retry_config(RetryConfig::disabled())
+        .build();
+    (Clients::new(&config), aws_sdk_eventbridge::Client::new(&emergency))
+}
+
+async fn patient_config(environment: &Environment, settings: &AwsSettings) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let AwsTimeouts { connect, attempt, operation, attempts } = settings.timeouts;
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(environment.region.clone()))
+        .http_client(http)
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(connect)
+                .operation_attempt_timeout(attempt)
+                .operation_timeout(operation)
+                .build(),
+        )
+        .retry_config(RetryConfig::standard().with_max_attempts(attempts))
+        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().build())
+        // One cache for all clients: the emergency path finds credentials that a read has fetched before.
+        .identity_cache(IdentityCache::lazy().build());
+    if let Some(url) = &settings.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    if let Some(AccessKeys { id, secret }) = &settings.keys {
+        let keys = Credentials::new(id, secret.expose_secret(), None, None, "alch-settings");
+        loader = loader.credentials_provider(keys);
+    }
+    let config = loader.load().await;
+    let Some(role) = &environment.role_arn else {
+        return config;
+    };
+    let assumed = AssumeRoleProvider::builder(role)
+        .configure(&config)
+        .session_name(session_name(&environment.name))
+        .build()
+        .await;
+    config
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(assumed))
+        .identity_cache(IdentityCache::lazy().build())
+        .build()
+}
+
+/// What CloudTrail shows as the caller: `alch-prod`. STS takes 2 to 64 of `[\w+=,.@-]`.
+fn session_name(environment: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || "+=,.@-_".contains(c) { c } else { '-' };
+    format!("alch-{environment}").chars().map(allowed).take(64).collect()
+}

@@ -1,0 +1,84 @@
+//! AWS: the reads and changes that Alch makes in one environment, as values of the domain. Only here are the SDK's
+//! clients spoken to; its types do not leave this folder. What the answers mean is decided in `checks`.
+
+mod access;
+mod alarms;
+mod clients;
+mod emergency;
+#[cfg(test)]
+mod emulators;
+mod error;
+mod identity;
+mod metrics;
+mod observe;
+mod operation;
+mod queues;
+mod rules;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::OnceCell;
+
+use crate::checks::Answer;
+use crate::domain::{Environment, Held};
+
+pub use access::Access;
+pub use clients::{AccessKeys, AwsSettings, AwsTimeouts};
+pub use emergency::AllDisabled;
+pub use error::{AwsError, AwsErrorKind};
+pub use identity::Identity;
+pub use operation::Operation;
+pub use rules::ListedRule;
+
+/// AWS as one environment sees it: its account, region and role. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Aws(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    environment: String,
+    account: Option<String>,
+    clients: clients::Clients,
+    emergency: aws_sdk_eventbridge::Client,
+    /// SQS asks for a queue's URL, which never changes, rather than its name.
+    queue_urls: Mutex<BTreeMap<String, String>>,
+    /// Filled once the account of the credentials was seen to be the configured one.
+    account_confirmed: OnceCell<()>,
+}
+
+impl Aws {
+    /// Makes the clients of an environment. Calls nobody yet, except that the SDK reads its configuration files.
+    pub async fn connect(environment: &Environment, settings: &AwsSettings) -> Self {
+        let (clients, emergency) = clients::connect(environment, settings).await;
+        Self(Arc::new(Inner {
+            environment: environment.name.clone(),
+            account: environment.account.clone(),
+            clients,
+            emergency,
+            queue_urls: Mutex::default(),
+            account_confirmed: OnceCell::new(),
+        }))
+    }
+
+    fn clients(&self) -> &clients::Clients {
+        &self.0.clients
+    }
+
+    /// Refuses what is meant for another environment than that of these clients.
+    fn same_environment(&self, operation: Operation, environment: &str) -> Result<(), AwsError> {
+        if environment == self.0.environment {
+            return Ok(());
+        }
+        let kind =
+            AwsErrorKind::WrongEnvironment { expected: self.0.environment.clone(), actual: environment.to_owned() };
+        Err(AwsError::new(operation, kind))
+    }
+
+    fn holds(&self, held: &Held<'_>, operation: Operation) -> Result<(), AwsError> {
+        self.same_environment(operation, held.environment())
+    }
+}

@@ -1,0 +1,451 @@
+//! The gate of a rule: what was read after it was enabled, judged. A pass needs evidence of traffic, because the failure
+//! metrics of EventBridge are silent both when all is well and when nothing happened.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::domain::{AlarmState, AlarmStatus, Check, DlqDepth, Environment, Evidence, Facts, Rule, Verdict};
+
+use super::metric::minute_of;
+use super::words::{alarm, clock_time, count, sentence};
+use super::{Answer, GateMetric, Reading, Series};
+
+/// What was read for a gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateReadings {
+    /// When, UTC.
+    pub at: Timestamp,
+    /// The start of the metrics' window: a full minute, UTC.
+    pub from: Timestamp,
+    /// Its end, exclusive: a full minute, UTC.
+    pub until: Timestamp,
+    /// The metrics.
+    pub metrics: BTreeMap<GateMetric, Reading<Series>>,
+    /// The dead-letter queues by name.
+    pub dlqs: BTreeMap<String, Reading<DlqDepth>>,
+    /// The alarms by name; those that do not exist are absent.
+    pub alarms: Reading<BTreeMap<String, AlarmStatus>>,
+}
+
+/// What a gate asks.
+#[derive(Clone, Copy, Debug)]
+pub struct GateQuestion<'a> {
+    /// Where.
+    pub environment: &'a Environment,
+    /// About which rule.
+    pub rule: &'a Rule,
+    /// From when on things count, UTC: when the rule was enabled, or how far to look back if it was so already.
+    pub since: Timestamp,
+    /// Whether this run enabled the rule; otherwise it was enabled already.
+    pub changed: bool,
+    /// The world before the run acted.
+    pub baseline: &'a Facts,
+}
+
+/// Whether events came through since the rule was enabled.
+#[derive(Clone, Copy)]
+enum Traffic<'a> {
+    Seen(i64),
+    None,
+    Unknown(&'a str),
+}
+
+/// Judges what was read. The order is that in which people should read it.
+pub fn checks(question: &GateQuestion<'_>, readings: &GateReadings) -> Vec<Check> {
+    let limits = &question.environment.limits;
+    let mut checks = vec![
+        failures(question, readings, GateMetric::FailedInvocations, limits.failed_invocations),
+        failures(question, readings, GateMetric::ThrottledRules, limits.throttled_rules),
+        failures(question, readings, GateMetric::FailedToDlq, limits.failed_to_dlq),
+        traffic(question, readings),
+        failures(question, readings, GateMetric::FunctionErrors, limits.function_errors),
+        failures(question, readings, GateMetric::FunctionThrottles, limits.function_throttles),
+    ];
+    checks.extend(question.environment.dlqs.iter().map(|queue| dlq(question, readings, queue)));
+    if !question.environment.alarms.is_empty() {
+        checks.push(alarms(question, readings));
+    }
+    checks
+}
+
+/// The gate's verdict: the worst of its checks.
+pub fn verdict(checks: &[Check]) -> Verdict {
+    Verdict::of(checks)
+}
+
+/// Whether the verdict cannot get better by waiting: something has failed.
+pub fn is_decided_early(checks: &[Check]) -> bool {
+    checks.iter().any(|check| check.verdict == Verdict::Fail)
+}
+
+/// A metric that counts what went wrong.
+fn failures(question: &GateQuestion<'_>, readings: &GateReadings, metric: GateMetric, limit: u32) -> Check {
+    let limit = i64::from(limit);
+    let GateQuestion { environment, rule, .. } = question;
+    let title = match metric {
+        GateMetric::FailedInvocations => format!("Failed invocations of {}", rule.name),
+        GateMetric::ThrottledRules => format!("Throttled events of {}", rule.name),
+        GateMetric::FailedToDlq => format!("Events of {} lost on the way to the dead-letter queue", rule.name),
+        GateMetric::FunctionErrors => format!("Errors of {}", environment.function),
+        GateMetric::FunctionThrottles => format!("Throttles of {}", environment.function),
+        GateMetric::Invocations => format!("Invocations of {}", rule.name),
+        GateMetric::TriggeredRules => format!("Events matched by {}", rule.name),
+        GateMetric::FunctionInvocations => format!("Invocations of {}", environment.function),
+    };
+    let (verdict, value, reason) = match series(question, readings, metric) {
+        Err(why) => (Verdict::Unknown, String::new(), not_asked(why)),
+        Ok(answer) => {
+            let value = counted(question, metric, &answer.value);
+            let (verdict, reason) = if value > limit {
+                (Verdict::Fail, too_many(question, metric, &answer.value, value, limit))
+            } else {
+                within_limit(question, readings, metric, value)
+            };
+            (verdict, value.to_string(), reason)
+        }
+    };
+    Check {
+        name: metric.key().to_owned(),
+        title,
+        verdict,
+        value,
+        limit: at_most(limit),
+        reason,
+        evidence: metric_evidence(question, readings, metric),
+    }
+}
+
+/// A failure metric within its limit means something only when there was something that could have failed.
+fn within_limit(
+    question: &GateQuestion<'_>,
+    readings: &GateReadings,
+    metric: GateMetric,
+    value: i64,
+) -> (Verdict, String) {
+    let since = since(question);
+    match rule_traffic(question, readings) {
+        Traffic::Unknown(why) => {
+            let reason = format!("Without knowing whether there was traffic this proves nothing: {}", sentence(why));
+            return (Verdict::Unknown, reason);
+        }
+        Traffic::None => {
+            return (Verdict::Inconclusive, format!("No event came through {since}, so nothing could fail."));
+        }
+        Traffic::Seen(invocations) if !metric.is_of_function() => {
+            return (Verdict::Pass, format!("{value} with {} {since}.", count(invocations, "invocation")));
+        }
+        Traffic::Seen(_) => {}
+    }
+    match function_traffic(question, readings) {
+        Traffic::Unknown(why) => {
+            let reason = format!("Without knowing whether the function ran this proves nothing: {}", sentence(why));
+            (Verdict::Unknown, reason)
+        }
+        Traffic::None => (
+            Verdict::Inconclusive,
+            format!(
+                "EventBridge invoked the rule's target, but Lambda reports no invocation of {} {since}. Its metrics may \
+                 be late, or the rule's target is another function.",
+                question.environment.function
+            ),
+        ),
+        Traffic::Seen(ran) => {
+            (Verdict::Pass, format!("{value} with {} of the function {since}.", count(ran, "invocation")))
+        }
+    }
+}
+
+/// What a value above the limit means, and what to do.
+fn too_many(question: &GateQuestion<'_>, metric: GateMetric, series: &Series, value: i64, limit: i64) -> String {
+    let Environment { function, dlqs, .. } = question.environment;
+    let queue = dlqs.first().map_or("the dead-letter queue", String::as_str);
+    let since = since(question);
+    let rule = &question.rule.name;
+    let mut reason = match metric {
+        GateMetric::FailedInvocations => format!(
+            "EventBridge could not deliver {} of {rule} {since}. Check the target's permission for the rule, and look \
+             into {queue}.",
+            count(value, "event")
+        ),
+        GateMetric::ThrottledRules => format!(
+            "EventBridge held {rule} back {} {since}. Lower the rate of events, or ask AWS for a higher quota of \
+             invocations.",
+            count(value, "time")
+        ),
+        GateMetric::FailedToDlq => format!(
+            "{} of {rule} could be written neither to the target nor to {queue} {since}: lost. Check that the queue's \
+             policy lets events.amazonaws.com send.",
+            sentence(&count(value, "event")).trim_end_matches('.')
+        ),
+        GateMetric::FunctionErrors => {
+            format!("{function} failed {} {since}. Read its log, /aws/lambda/{function}.", count(value, "time"))
+        }
+        GateMetric::FunctionThrottles => format!(
+            "Lambda refused to run {function} {} {since}. Check its reserved concurrency and the account's limit.",
+            count(value, "time")
+        ),
+        GateMetric::Invocations | GateMetric::TriggeredRules | GateMetric::FunctionInvocations => {
+            format!("{value} {since} is more than {limit}.")
+        }
+    };
+    let first_minute = minute_of(question.since);
+    let later: i64 =
+        series.points.range(first_minute..).filter(|(minute, _)| **minute != first_minute).map(|(_, n)| n).sum();
+    if question.changed && later <= limit {
+        // Datapoints cover a whole minute, and those from before the enabling may have arrived after the baseline.
+        reason.push_str(" It lies in the minute in which the rule was enabled, and may be from right before.");
+    }
+    reason
+}
+
+/// The evidence of traffic: the rule invoked its target at least once.
+fn traffic(question: &GateQuestion<'_>, readings: &GateReadings) -> Check {
+    let since = since(question);
+    let (verdict, value, reason) = match rule_traffic(question, readings) {
+        Traffic::Unknown(why) => (Verdict::Unknown, String::new(), not_asked(why)),
+        Traffic::Seen(seen) => {
+            (Verdict::Pass, seen.to_string(), format!("The rule invoked its target {} {since}.", count(seen, "time")))
+        }
+        Traffic::None => {
+            let matched = series(question, readings, GateMetric::TriggeredRules)
+                .map(|answer| counted(question, GateMetric::TriggeredRules, &answer.value));
+            let reason = match matched {
+                Ok(matched @ 1..) => format!(
+                    "The rule matched {} {since}, but no invocation of its target is reported. Wait on; metrics may be \
+                     late.",
+                    count(matched, "event")
+                ),
+                Ok(_) | Err(_) => format!(
+                    "No event came through {since}, so nothing is proven. Wait for traffic, or send an event that the \
+                     rule matches."
+                ),
+            };
+            (Verdict::Inconclusive, "0".to_owned(), reason)
+        }
+    };
+    Check {
+        name: "traffic".to_owned(),
+        title: format!("Traffic through {}", question.rule.name),
+        verdict,
+        value,
+        limit: "at least 1".to_owned(),
+        reason,
+        evidence: metric_evidence(question, readings, GateMetric::Invocations),
+    }
+}
+
+/// A dead-letter queue, compared with before. Nothing in it is touched, so messages from before stay and do not count.
+fn dlq(question: &GateQuestion<'_>, readings: &GateReadings, queue: &str) -> Check {
+    let limit = i64::from(question.environment.limits.dlq_growth);
+    let before = question.baseline.dlqs.get(queue).map(|depth| depth.total());
+    let mut evidence = Evidence {
+        query: format!(
+            "GetQueueAttributes {queue} ApproximateNumberOfMessages + ApproximateNumberOfMessagesNotVisible + \
+             ApproximateNumberOfMessagesDelayed"
+        ),
+        until: Some(readings.at),
+        ..Evidence::default()
+    };
+    let (verdict, value, reason) = match readings.dlqs.get(queue) {
+        None => (Verdict::Unknown, String::new(), not_asked("it was not asked")),
+        Some(Err(why)) => (Verdict::Unknown, String::new(), not_asked(why)),
+        Some(Ok(answer)) => {
+            evidence.request_ids.clone_from(&answer.request_ids);
+            let now = answer.value.total();
+            match before {
+                Some(before) if now - before > limit => (
+                    Verdict::Fail,
+                    format!("{before} → {now}"),
+                    format!(
+                        "{} more than before. Read the messages to see which events failed and why; leave them in the \
+                         queue.",
+                        sentence(&count(now - before, "message")).trim_end_matches('.')
+                    ),
+                ),
+                Some(before) => (
+                    Verdict::Pass,
+                    format!("{before} → {now}"),
+                    "No more messages than allowed since before.".to_owned(),
+                ),
+                None if now == 0 => (Verdict::Pass, "0".to_owned(), "Empty; it was not measured before.".to_owned()),
+                None => (
+                    Verdict::Unknown,
+                    now.to_string(),
+                    format!(
+                        "{} in the queue, and how many there were before is not known. Look when they arrived.",
+                        sentence(&count(now, "message")).trim_end_matches('.')
+                    ),
+                ),
+            }
+        }
+    };
+    Check {
+        name: format!("dlq:{queue}"),
+        title: format!("Messages in {queue}"),
+        verdict,
+        value,
+        limit: if limit == 0 { "no more than before".to_owned() } else { format!("at most {limit} more than before") },
+        reason,
+        evidence,
+    }
+}
+
+/// All alarms of the environment.
+///
+/// An alarm in ALARM fails the gate, whether this run brought it about or not: nothing should be promoted into trouble.
+/// INSUFFICIENT_DATA is normal for alarms on metrics that are sent only when something happens; it proves nothing, so it
+/// does not stop a gate that has other evidence (traffic), and without that evidence it is inconclusive like the rest.
+/// A configured alarm that does not exist watches nothing: inconclusive until somebody creates it or takes it out, not
+/// unknown, because it was asked and waiting will not help.
+fn alarms(question: &GateQuestion<'_>, readings: &GateReadings) -> Check {
+    let names = &question.environment.alarms;
+    let mut evidence = Evidence {
+        query: format!("DescribeAlarms {}", names.join(", ")),
+        until: Some(readings.at),
+        ..Evidence::default()
+    };
+    let (verdict, value, reason) = match &readings.alarms {
+        Err(why) => (Verdict::Unknown, String::new(), not_asked(why)),
+        Ok(answer) => {
+            evidence.request_ids.clone_from(&answer.request_ids);
+            judge_alarms(question, readings, &answer.value)
+        }
+    };
+    Check {
+        name: "alarms".to_owned(),
+        title: format!("Alarms of {}", question.environment.name),
+        verdict,
+        value,
+        limit: "none in ALARM".to_owned(),
+        reason,
+        evidence,
+    }
+}
+
+fn judge_alarms(
+    question: &GateQuestion<'_>,
+    readings: &GateReadings,
+    found: &BTreeMap<String, AlarmStatus>,
+) -> (Verdict, String, String) {
+    let names = &question.environment.alarms;
+    let in_state = |state| names.iter().filter(move |name| found.get(*name).is_some_and(|a| a.state == state));
+    let ringing: Vec<_> = in_state(AlarmState::Alarm).collect();
+    let silent: Vec<_> = in_state(AlarmState::InsufficientData).map(String::as_str).collect();
+    let missing: Vec<_> = names.iter().filter(|name| !found.contains_key(*name)).map(String::as_str).collect();
+    let value = format!("{} of {} OK", in_state(AlarmState::Ok).count(), names.len());
+    if !ringing.is_empty() {
+        let told =
+            ringing.iter().filter_map(|name| found.get(*name).map(|status| (name, status))).map(|(name, status)| {
+                let before = question.baseline.alarms.get(*name).is_some_and(|a| a.state == AlarmState::Alarm);
+                format!("{}{}", alarm(name, status), if before { ", as before this run" } else { "" })
+            });
+        let told: Vec<_> = told.collect();
+        let reason = format!("In ALARM: {}. Find out why before going on.", told.join("; "));
+        return (Verdict::Fail, format!("ALARM: {}", ringing.len()), reason);
+    }
+    if !missing.is_empty() {
+        let reason = format!(
+            "These alarms do not exist: {}. Create them, or take them out of `alarms` in the configuration.",
+            missing.join(", ")
+        );
+        return (Verdict::Inconclusive, value, reason);
+    }
+    if silent.is_empty() {
+        return (Verdict::Pass, value, "All alarms are OK.".to_owned());
+    }
+    let listed = silent.join(", ");
+    match rule_traffic(question, readings) {
+        Traffic::Seen(_) => (
+            Verdict::Pass,
+            value,
+            format!(
+                "None is in ALARM. These have too little data to say more, which is normal for rare metrics: {listed}."
+            ),
+        ),
+        Traffic::None | Traffic::Unknown(_) => (
+            Verdict::Inconclusive,
+            value,
+            format!("None is in ALARM, but without traffic these have too little data to prove anything: {listed}."),
+        ),
+    }
+}
+
+fn rule_traffic<'a>(question: &GateQuestion<'_>, readings: &'a GateReadings) -> Traffic<'a> {
+    traffic_by(question, readings, GateMetric::Invocations)
+}
+
+fn function_traffic<'a>(question: &GateQuestion<'_>, readings: &'a GateReadings) -> Traffic<'a> {
+    traffic_by(question, readings, GateMetric::FunctionInvocations)
+}
+
+fn traffic_by<'a>(question: &GateQuestion<'_>, readings: &'a GateReadings, metric: GateMetric) -> Traffic<'a> {
+    match series(question, readings, metric) {
+        Err(why) => Traffic::Unknown(why),
+        Ok(answer) => match counted(question, metric, &answer.value) {
+            seen @ 1.. => Traffic::Seen(seen),
+            _ => Traffic::None,
+        },
+    }
+}
+
+/// The reading of a metric, if it answers the question that has to be asked. One by the rule's name alone would speak of
+/// the default bus, where a namesake may be well.
+fn series<'a>(
+    question: &GateQuestion<'_>,
+    readings: &'a GateReadings,
+    metric: GateMetric,
+) -> Result<&'a Answer<Series>, &'a str> {
+    let answer = readings.metrics.get(&metric).ok_or("it was not asked")?.as_ref().map_err(String::as_str)?;
+    if answer.value.query != metric.query(question.environment, question.rule) {
+        return Err("another metric was asked than the rule's on its bus");
+    }
+    Ok(answer)
+}
+
+/// The sum since the question's time. What the baseline saw in the running minute was there before the run acted.
+fn counted(question: &GateQuestion<'_>, metric: GateMetric, series: &Series) -> i64 {
+    let baseline = question.baseline;
+    let before = match baseline.minute {
+        Some(minute) if question.changed => {
+            let of_rule = baseline.running_minute.get(&question.rule.name);
+            of_rule.and_then(|metrics| metrics.get(metric.key())).map(|value| (minute, *value))
+        }
+        Some(_) | None => None,
+    };
+    let points = series.points.range(minute_of(question.since)..);
+    points.fold(0, |sum: i64, (minute, value)| match before {
+        Some((at, before)) if at == *minute => sum.saturating_add((value - before).max(0)),
+        Some(_) | None => sum.saturating_add((*value).max(0)),
+    })
+}
+
+fn metric_evidence(question: &GateQuestion<'_>, readings: &GateReadings, metric: GateMetric) -> Evidence {
+    let answer = readings.metrics.get(&metric).and_then(|reading| reading.as_ref().ok());
+    Evidence {
+        query: match answer {
+            Some(answer) => answer.value.query.to_string(),
+            None => metric.query(question.environment, question.rule).to_string(),
+        },
+        from: Some(readings.from),
+        until: Some(readings.until),
+        datapoints: answer.map(|a| a.value.points.iter().map(|(at, n)| (*at, *n)).collect()).unwrap_or_default(),
+        request_ids: answer.map(|answer| answer.request_ids.clone()).unwrap_or_default(),
+    }
+}
+
+fn since(question: &GateQuestion<'_>) -> String {
+    if question.changed {
+        format!("since it was enabled at {}", clock_time(question.since))
+    } else {
+        format!("since {}", clock_time(question.since))
+    }
+}
+
+fn at_most(limit: i64) -> String {
+    if limit == 0 { "0".to_owned() } else { format!("at most {limit}") }
+}
+
+fn not_asked(why: &str) -> String {
+    format!("Could not be asked: {}", sentence(why))
+}

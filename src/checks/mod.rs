@@ -1,0 +1,23 @@
+//! From what was read of the world to verdicts: the gate of a rule, and the checklist of an environment. Pure: the
+//! reading is done in `aws`, the time is a parameter. Anything that is not positively shown is never a pass.
+
+pub mod checklist;
+pub mod gate;
+mod metric;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use metric::{GateMetric, MetricQuery, Series, minute_after, minute_of};
+
+/// What was read, and the ids that AWS gave the requests for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// What AWS said.
+    pub value: T,
+    /// The ids of the requests.
+    pub request_ids: Vec<String>,
+}
+
+/// An answer, or the words for people why it could not be had.
+pub type Reading<T> = Result<Answer<T>, String>;

@@ -1,0 +1,18 @@
+//! `verify`: the checklist.
+
+use super::help::{Example, Topic};
+use super::{Context, Refusal, target};
+use crate::domain::Command;
+
+pub(super) const TOPIC: Topic = Topic {
+    name: "verify",
+    usage: "verify <env>",
+    line: "Go through the checklist and report",
+    long: "Reads the bus, the rules, the dead-letter queues, the alarms, the table and its expiry, and reports each as a check with what it rests on. Changes nothing.",
+    examples: &[Example::Environment],
+};
+
+/// Reads the words after `verify`.
+pub(super) fn read(words: &[String], context: &Context) -> Result<Command, Refusal> {
+    Ok(Command::Verify { environment: target::environment(words, &TOPIC, context)? })
+}

@@ -1,0 +1,13 @@
+//! Whom people turn to when Alch cannot help.
+
+use serde::Deserialize;
+
+/// `[contacts]`: free text, an e-mail address or a Slack id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Contacts {
+    /// Who looks after the system.
+    pub primary: Option<String>,
+    /// Who is called when that does not help.
+    pub escalation: Option<String>,
+}

@@ -1,0 +1,139 @@
+//! The secrets: read from variables or from files that variables name, never from the settings, never shown.
+
+use secrecy::SecretString;
+
+use super::problem::{ConfigError, KeyPath, Origin, Segment};
+use super::store;
+use super::tree::{Node, Value};
+use super::{Config, Variables};
+
+/// What Alch must not show to anybody. `Debug` hides it.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    /// `SLACK_SIGNING_SECRET`: shows that a request comes from Slack.
+    pub slack_signing_secret: Option<SecretString>,
+    /// `SLACK_BOT_TOKEN`, `xoxb-…`: for the Web API.
+    pub slack_bot_token: Option<SecretString>,
+    /// `SLACK_APP_TOKEN`, `xapp-…`: for Socket Mode.
+    pub slack_app_token: Option<SecretString>,
+    /// The database to connect to: `DATABASE_URL`, or `store.url` of the settings.
+    pub database_url: SecretString,
+}
+
+impl Secrets {
+    /// Reads them. A secret stands in the variable itself, or in the file that `<NAME>_FILE` names.
+    pub(super) fn from_variables(
+        variables: &Variables,
+        config: Option<&Config>,
+        errors: &mut Vec<ConfigError>,
+    ) -> Option<Self> {
+        let mut read = |name: &str, known: fn(&str) -> bool, looks: &str| {
+            let secret = one(variables, name, errors)?;
+            if !known(&secret) {
+                errors.push(variable_error(name, "the value does not look right", looks));
+            }
+            Some(SecretString::from(secret))
+        };
+        let slack_signing_secret =
+            read("SLACK_SIGNING_SECRET", |text| !text.contains(char::is_whitespace), "Copy it again.");
+        let slack_bot_token = read("SLACK_BOT_TOKEN", |text| text.starts_with("xox"), "A bot token begins with xoxb-.");
+        let slack_app_token =
+            read("SLACK_APP_TOKEN", |text| text.starts_with("xapp-"), "An app token begins with xapp-.");
+        let database_url = read("DATABASE_URL", store::is_database_url, store::MEND)
+            .or_else(|| config.map(|config| SecretString::from(config.store.url.clone())))?;
+        Some(Self { slack_signing_secret, slack_bot_token, slack_app_token, database_url })
+    }
+}
+
+fn one(variables: &Variables, name: &str, errors: &mut Vec<ConfigError>) -> Option<String> {
+    // An empty variable is how many tools say "not set".
+    let given = |name: &str| variables.get(name).filter(|text| !text.trim().is_empty());
+    let file_name = format!("{name}_FILE");
+    let text = match (given(name), given(&file_name)) {
+        (Some(_), Some(_)) => {
+            errors.push(variable_error(name, &format!("{file_name} is set as well"), "Set one of the two."));
+            return None;
+        }
+        (Some(text), None) => text.clone(),
+        (None, Some(path)) => match std::fs::read_to_string(path.trim()) {
+            Ok(text) => text,
+            Err(error) => {
+                let problem = format!("the file that it names cannot be read: {error}");
+                errors.push(variable_error(&file_name, &problem, "Name a file that holds only the secret."));
+                return None;
+            }
+        },
+        (None, None) => return None,
+    };
+    let text = text.trim_end_matches(['\r', '\n']).to_owned();
+    if text.trim().is_empty() {
+        errors.push(variable_error(&file_name, "the file that it names is empty", "Put the secret into it."));
+        return None;
+    }
+    Some(text)
+}
+
+fn variable_error(name: &str, problem: &str, mend: &str) -> ConfigError {
+    ConfigError {
+        origin: Origin::Variable(name.to_owned()),
+        key: KeyPath::default(),
+        problem: problem.to_owned(),
+        mend: mend.to_owned(),
+    }
+}
+
+/// Takes secrets out of the settings and says where each belongs, by the key's name or by the looks of the value.
+pub(super) fn refuse_in(root: &mut Node, errors: &mut Vec<ConfigError>) {
+    let mut found: Vec<(KeyPath, &'static str)> = Vec::new();
+    root.each_text(&KeyPath::default(), &mut |path, text| {
+        if let Some(home) = by_name(path).or_else(|| by_looks(text)) {
+            found.push((path.clone(), home));
+        }
+    });
+    for (path, home) in found {
+        errors.push(ConfigError {
+            origin: root.origin(&path),
+            key: path.clone(),
+            problem: "this is a secret, and settings are no place for one".to_owned(),
+            mend: format!("Remove it here, revoke it if others can read the file, and set {home} or {home}_FILE."),
+        });
+        if !root.put(&path.0, None) {
+            // In a list nothing can be removed without moving the rest.
+            root.put(&path.0, Some(Value::Text(String::new())));
+        }
+    }
+}
+
+fn by_name(path: &KeyPath) -> Option<&'static str> {
+    let Some(Segment::Key(key)) = path.0.last() else { return None };
+    let key = key.to_lowercase().replace('-', "_");
+    match key.trim_start_matches("slack_") {
+        "signing_secret" | "secret" => Some("SLACK_SIGNING_SECRET"),
+        "bot_token" | "token" => Some("SLACK_BOT_TOKEN"),
+        "app_token" => Some("SLACK_APP_TOKEN"),
+        "database_url" | "password" => Some("DATABASE_URL"),
+        _ => None,
+    }
+}
+
+fn by_looks(text: &str) -> Option<&'static str> {
+    let text = text.trim();
+    if text.starts_with("xapp-") {
+        Some("SLACK_APP_TOKEN")
+    } else if text.starts_with("xox") && text.contains('-') {
+        Some("SLACK_BOT_TOKEN")
+    } else if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Some("SLACK_SIGNING_SECRET")
+    } else if has_password(text) {
+        Some("DATABASE_URL")
+    } else {
+        None
+    }
+}
+
+fn has_password(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    let in_host = host.split_once('@').is_some_and(|(user, _)| user.contains(':'));
+    scheme.starts_with("postgres") && (in_host || rest.contains("password="))
+}

@@ -1,0 +1,205 @@
+//! How a run ends, in words: what happened, what it means for the environment now, and what to do next. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{Command, Event, Outcome, RuleOutcome, RuleState, Run, StepKind, StepProgress, StepStatus};
+
+/// The end of a run that has nothing more to do.
+pub(super) fn conclude(run: &Run) -> Event {
+    let rules = run.rule_states();
+    let outcome = outcome(run);
+    let mut sentences = vec![happened(run, outcome)];
+    if outcome != Outcome::Succeeded || !run.command.acts() {
+        sentences.extend(now(run, &rules));
+    }
+    Event::Ended { outcome, summary: sentences.join(" "), next: next(run, outcome), rules }
+}
+
+/// The end of a run that never acted.
+pub(super) fn refused(reason: String) -> Event {
+    ended_early(Outcome::Refused, reason)
+}
+
+/// The end of a run that could not begin.
+pub(super) fn could_not_begin(reason: String) -> Event {
+    ended_early(Outcome::Failed, format!("{reason} Nothing was changed."))
+}
+
+fn ended_early(outcome: Outcome, summary: String) -> Event {
+    Event::Ended { outcome, summary, rules: BTreeMap::new(), next: Vec::new() }
+}
+
+/// The end of a rollback.
+pub(super) fn rolled_back(environment: &str, rules: &[RuleOutcome], verified: bool, elapsed_ms: u64) -> Event {
+    let left: Vec<String> = rules
+        .iter()
+        .filter(|outcome| outcome.after != Some(RuleState::Disabled))
+        .map(|outcome| {
+            let why = outcome.error.as_deref().unwrap_or("its state could not be read back");
+            format!("{} ({why})", outcome.rule.name)
+        })
+        .collect();
+    let seconds = seconds(elapsed_ms);
+    let (outcome, summary) = if verified && left.is_empty() {
+        let text = format!(
+            "All {} rules of {environment} are off, verified after {seconds}. Events that arrive now start nothing and are \
+             not queued; the archive keeps them. Events already handed to the function are still worked on.",
+            rules.len()
+        );
+        (Outcome::Succeeded, text)
+    } else {
+        let text = format!(
+            "Not all rules of {environment} are shown to be off after {seconds}: {}. Run the rollback again, or disable \
+             them in the AWS console.",
+            left.join(", ")
+        );
+        (Outcome::Failed, text)
+    };
+    let states = rules.iter().filter_map(|outcome| Some((outcome.rule.name.clone(), outcome.after?))).collect();
+    let again = if outcome == Outcome::Succeeded { "restore" } else { "rollback" };
+    let next = vec![format!("status {environment}"), format!("{again} {environment}")];
+    Event::Ended { outcome, summary, rules: states, next }
+}
+
+fn outcome(run: &Run) -> Outcome {
+    let any = |status| run.steps.iter().any(|progress| progress.status == status);
+    if run.preempted.is_some() {
+        Outcome::Preempted
+    } else if run.cancel.is_some() {
+        Outcome::Cancelled
+    } else if any(StepStatus::Failed) || any(StepStatus::Unknown) || run.undoing.is_some() {
+        Outcome::Failed
+    } else if any(StepStatus::Inconclusive) {
+        Outcome::Unproven
+    } else {
+        Outcome::Succeeded
+    }
+}
+
+fn happened(run: &Run, outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Succeeded => succeeded(run),
+        Outcome::Unproven => match &run.command {
+            Command::Verify { environment } => format!("{environment} could not be shown to be well."),
+            _ => {
+                let rules = names(run, |progress| progress.status == StepStatus::Inconclusive);
+                format!("{rules}: enabled, not yet proven: no traffic seen.")
+            }
+        },
+        Outcome::Failed => failed(run),
+        Outcome::Cancelled => "Stopped at the next safe point, as asked; what was done stays done.".to_owned(),
+        Outcome::Preempted => {
+            let by = run.preempted.map(|by| format!(" {by}")).unwrap_or_default();
+            format!("Stopped: the rollback{by} goes first and has turned the rules off.")
+        }
+        Outcome::Refused => "Nothing was changed.".to_owned(),
+    }
+}
+
+fn succeeded(run: &Run) -> String {
+    match &run.command {
+        Command::Verify { environment } => format!("Every check of {environment} passes."),
+        Command::Disable { .. } => {
+            let already = names(run, |progress| progress.status == StepStatus::Already);
+            let done = names(run, |progress| progress.status == StepStatus::Done);
+            match (done.is_empty(), already.is_empty()) {
+                (false, true) => format!("{done}: disabled."),
+                (false, false) => format!("{done}: disabled. {already}: disabled already."),
+                (true, _) => format!("{already}: disabled already; nothing was changed."),
+            }
+        }
+        Command::Restore { .. } if run.steps.is_empty() => {
+            "Every rule that was enabled before the rollback is enabled already; nothing was changed.".to_owned()
+        }
+        _ => {
+            let acts = |progress: &StepProgress| matches!(progress.step.kind, StepKind::SetRule { .. });
+            let done = names(run, |progress| acts(progress) && progress.status == StepStatus::Done);
+            let already = names(run, |progress| acts(progress) && progress.status == StepStatus::Already);
+            match (done.is_empty(), already.is_empty()) {
+                (false, true) => format!("{done}: enabled and healthy."),
+                (false, false) => format!("{done}: enabled and healthy. {already}: enabled already, and healthy."),
+                (true, _) => format!("{already}: enabled already, and healthy."),
+            }
+        }
+    }
+}
+
+fn failed(run: &Run) -> String {
+    let Some(failed) =
+        run.steps.iter().find(|progress| matches!(progress.status, StepStatus::Failed | StepStatus::Unknown))
+    else {
+        return "Undone, as asked.".to_owned();
+    };
+    let what = match &failed.step.kind {
+        StepKind::SetRule { rule, to, .. } => {
+            format!("{} could not be {}", rule.name, if to.is_enabled() { "enabled" } else { "disabled" })
+        }
+        StepKind::Watch { rule, .. } | StepKind::Gate { rule, .. } if failed.status == StepStatus::Unknown => {
+            format!("The gate of {} could not be decided", rule.name)
+        }
+        StepKind::Watch { rule, .. } | StepKind::Gate { rule, .. } => format!("The gate of {} failed", rule.name),
+        StepKind::Checklist => "Not every check passes".to_owned(),
+        StepKind::DisableAll { .. } => "Not all rules could be disabled".to_owned(),
+    };
+    let summary = failed.summary.trim_end_matches('.');
+    match &run.undoing {
+        None => format!("{what}: {summary}."),
+        Some(_) if run.to_undo().next().is_none() => format!("{what}: {summary}. What this run changed is undone."),
+        Some(_) => format!("{what}: {summary}. Not everything that this run changed could be undone."),
+    }
+}
+
+/// What the environment's rules are now, and which were not reached.
+fn now(run: &Run, rules: &BTreeMap<String, RuleState>) -> Option<String> {
+    if !run.command.acts() || rules.is_empty() {
+        return None;
+    }
+    let states: Vec<String> = rules.iter().map(|(name, state)| format!("{name} is {}", state.word())).collect();
+    Some(format!("Now {}.", states.join(", ")))
+}
+
+/// Commands that go on or go back.
+fn next(run: &Run, outcome: Outcome) -> Vec<String> {
+    let environment = &run.environment;
+    if !run.command.acts() {
+        return match outcome {
+            Outcome::Succeeded => Vec::new(),
+            _ => vec![format!("verify {environment}")],
+        };
+    }
+    let mut next = Vec::new();
+    match outcome {
+        Outcome::Succeeded | Outcome::Refused => {}
+        Outcome::Unproven | Outcome::Failed | Outcome::Cancelled => next.push(format!("status {environment}")),
+        Outcome::Preempted => return vec![format!("status {environment}"), format!("restore {environment}")],
+    }
+    for progress in run.to_undo() {
+        if let (Some(rule), Some(state)) = (progress.step.kind.rule(), progress.step.undo) {
+            let verb = if state.is_enabled() { "enable" } else { "disable" };
+            next.push(format!("{verb} {} {environment}", rule.name));
+        }
+    }
+    if matches!(outcome, Outcome::Failed | Outcome::Cancelled) {
+        next.push(run.command.text());
+    }
+    next
+}
+
+/// The rules of the steps that `include` picks, once each, in order.
+fn names(run: &Run, include: impl Fn(&StepProgress) -> bool) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for progress in run.steps.iter().filter(|progress| include(progress)) {
+        if let Some(rule) = progress.step.kind.rule()
+            && !names.contains(&rule.name.as_str())
+        {
+            names.push(&rule.name);
+        }
+    }
+    names.join(", ")
+}
+
+/// Milliseconds as people say them: `0.8 s`.
+fn seconds(elapsed_ms: u64) -> String {
+    let tenths = elapsed_ms.div_ceil(100);
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}

@@ -1,0 +1,230 @@
+//! The emergency path: everything off, at once; then the telling.
+//!
+//! Nothing here stands before the AWS calls: no lock, no queue, no database, no Slack. The journal is written beside
+//! them, and when the database is not there, later and loudly.
+
+use std::time::{Duration, Instant};
+
+use super::conclude::rolled_back;
+use super::execute::{Engine, Place};
+use crate::aws::AllDisabled;
+use crate::domain::{Actor, Command, Event, Facts, Held, Origin, RuleOutcome, Run, RunId, StepId, StepStatus};
+use crate::runbook;
+use crate::store::{NewRun, StoreError};
+use tokio::task::JoinHandle;
+
+/// How long the telling waits for the database before it goes on without a run's number.
+const JOURNAL_PATIENCE: Duration = Duration::from_secs(1);
+/// Between two tries to journal what has been done already.
+const JOURNAL_RETRY: Duration = Duration::from_secs(2);
+/// How long acts of other runs that were under way are waited for before the last look.
+const ACT_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Who wants what rolled back.
+#[derive(Clone, Debug)]
+pub struct RollbackRequest {
+    /// Where.
+    pub environment: String,
+    /// Who.
+    pub actor: Actor,
+    /// From where.
+    pub origin: Origin,
+    /// As it was typed.
+    pub text: String,
+    /// The request in the inbox, so that a restart takes it up.
+    pub inbox_key: Option<String>,
+    /// The run of a rollback that was interrupted by a crash.
+    pub interrupted: Option<RunId>,
+    /// When the request arrived, on the monotonic clock.
+    pub arrived: Instant,
+}
+
+/// What a rollback has done.
+#[derive(Clone, Debug)]
+pub struct RollbackReport {
+    /// The run it is journalled as; none while the database is not there.
+    pub run: Option<RunId>,
+    /// The end, as it is or will be journalled.
+    pub ended: Event,
+}
+
+impl Engine {
+    /// Disables every rule of the environment and verifies it. None when there is no such environment.
+    pub async fn rollback(&self, request: RollbackRequest) -> Option<RollbackReport> {
+        let place = self.place(&request.environment)?;
+        let closed = place.interlock.close();
+        let journal = tokio::spawn(self.clone().begin_rollback(request.clone()));
+        let held = Held::granted(&place.environment.name, request.interrupted);
+        let mut done = disable_all(place, &held, request.arrived).await;
+        if !closed.is_quiet() {
+            // An act of another run was under way when the rollback began, and may have landed after it.
+            let _ = tokio::time::timeout(ACT_PATIENCE, closed.quiet()).await;
+            let again = disable_all(place, &held, request.arrived).await;
+            done = merged(done, again);
+        }
+        let ended = rolled_back(&request.environment, &done.rules, done.verified, done.elapsed_ms);
+        let story = story(&done, &ended);
+        let mut writing = tokio::spawn(self.clone().write_story(journal, request, story));
+        let run = match tokio::time::timeout(JOURNAL_PATIENCE, &mut writing).await {
+            Ok(written) => written.ok(),
+            Err(_) => {
+                tracing::error!(
+                    "rolled back, but the database does not answer: the journal is written when it is back"
+                );
+                None
+            }
+        };
+        Some(RollbackReport { run, ended })
+    }
+
+    /// The rollbacks that a crash has interrupted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn interrupted_rollbacks(&self) -> Result<Vec<RollbackRequest>, StoreError> {
+        let mut interrupted = Vec::new();
+        for place in self.places() {
+            for id in self.store().live_runs(&place.environment.name).await? {
+                if let Some(run) = self.store().run(id).await?
+                    && matches!(run.command, Command::Rollback { .. })
+                {
+                    interrupted.push(RollbackRequest {
+                        environment: run.environment,
+                        actor: run.actor,
+                        origin: run.origin,
+                        text: run.text,
+                        inbox_key: None,
+                        interrupted: Some(id),
+                        arrived: Instant::now(),
+                    });
+                }
+            }
+        }
+        Ok(interrupted)
+    }
+
+    /// Journals the rollback's beginning, takes the environment, and tells the runs there that they are pre-empted.
+    async fn begin_rollback(self, request: RollbackRequest) -> Result<RunId, StoreError> {
+        let now = self.clock().now();
+        let store = self.store();
+        let command = Command::Rollback { environment: request.environment.clone() };
+        let run = match request.interrupted {
+            Some(run) => run,
+            None => {
+                let requested = Event::Requested {
+                    command: command.clone(),
+                    text: request.text,
+                    actor: request.actor,
+                    environment: request.environment.clone(),
+                    origin: request.origin,
+                    queue: false,
+                    notes: Vec::new(),
+                };
+                let new = NewRun {
+                    requested: &requested,
+                    environment: &request.environment,
+                    driven: false,
+                    inbox_key: request.inbox_key.as_deref(),
+                };
+                store.create_run(new, now).await?
+            }
+        };
+        store.seize(&request.environment, run, now).await?;
+        for other in store.live_runs(&request.environment).await? {
+            let acts = store.run(other).await?.is_some_and(|run| run.command.acts() && run.preempted.is_none());
+            if other != run && acts {
+                store.signal(other, &[Event::Preempted { by: run }], now).await?;
+            }
+        }
+        let planned = store.run(run).await?.is_some_and(|run: Run| run.plan.is_some());
+        if let Some(place) = self.place(&request.environment)
+            && !planned
+            && let Ok(plan) = runbook::plan(&command, &Facts::default(), &place.environment)
+        {
+            let digest = plan.digest();
+            let started = plan.steps.iter().map(|step| Event::Started { step: step.id.clone() }).collect::<Vec<_>>();
+            let events = [vec![Event::Planned { plan, digest }, Event::Locked], started].concat();
+            store.signal(run, &events, now).await?;
+        }
+        Ok(run)
+    }
+
+    /// Journals what was done; tries until the database is back, because it must not be missing from the audit log.
+    async fn write_story(
+        self,
+        beginning: JoinHandle<Result<RunId, StoreError>>,
+        mut request: RollbackRequest,
+        story: Vec<Event>,
+    ) -> RunId {
+        let mut begun = beginning.await.unwrap_or(Err(StoreError::NoRun));
+        loop {
+            let written = match begun {
+                Ok(run) => {
+                    request.interrupted = Some(run);
+                    self.finish_story(run, &story).await.map(|()| run)
+                }
+                Err(error) => Err(error),
+            };
+            match written {
+                Ok(run) => return run,
+                Err(error) => {
+                    tracing::error!(environment = %request.environment, %error, "a rollback is not journalled yet")
+                }
+            }
+            tokio::time::sleep(JOURNAL_RETRY).await;
+            begun = self.clone().begin_rollback(request.clone()).await;
+        }
+    }
+
+    async fn finish_story(&self, run: RunId, story: &[Event]) -> Result<(), StoreError> {
+        if self.store().run(run).await?.is_none_or(|run| run.ended.is_none()) {
+            self.store().signal(run, story, self.clock().now()).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn disable_all(place: &Place, held: &Held<'_>, arrived: Instant) -> AllDisabled {
+    let rules = &place.environment.rules;
+    match place.aws.disable_all(held, &place.environment.bus, rules, arrived).await {
+        Ok(done) => done,
+        Err(error) => AllDisabled {
+            rules: rules
+                .iter()
+                .map(|rule| RuleOutcome {
+                    rule: rule.clone(),
+                    before: None,
+                    after: None,
+                    attempts: 0,
+                    elapsed_ms: 0,
+                    error: Some(error.to_string()),
+                })
+                .collect(),
+            elapsed_ms: u64::try_from(arrived.elapsed().as_millis()).unwrap_or(u64::MAX),
+            verified: false,
+        },
+    }
+}
+
+/// Two passes as one: the states from before the first, everything else from the second.
+fn merged(first: AllDisabled, second: AllDisabled) -> AllDisabled {
+    let mut rules = second.rules;
+    for outcome in &mut rules {
+        if let Some(earlier) = first.rules.iter().find(|earlier| earlier.rule == outcome.rule) {
+            outcome.before = earlier.before;
+            outcome.attempts += earlier.attempts;
+        }
+    }
+    AllDisabled { rules, ..second }
+}
+
+fn story(done: &AllDisabled, ended: &Event) -> Vec<Event> {
+    let step = StepId("disable-all".to_owned());
+    let status = if done.verified { StepStatus::Done } else { StepStatus::Failed };
+    let summary = if done.verified { "all off, and read back" } else { "not all rules are shown to be off" };
+    vec![
+        Event::RulesDisabled { rules: done.rules.clone(), elapsed_ms: done.elapsed_ms, verified: done.verified },
+        Event::Finished { step, status, summary: summary.to_owned() },
+        ended.clone(),
+    ]
+}

@@ -1,0 +1,479 @@
+//! The loop that does what [`next`](super::next) says: record the intent, do the effect, record the outcome, again.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::conclude::{conclude, could_not_begin, refused};
+use super::interlock::Interlock;
+use super::next::{Next, judge, next};
+use crate::aws::{Aws, AwsError};
+use crate::checks::{checklist, gate};
+use crate::clock::Clock;
+use crate::domain::{
+    Change, Command, Environment, Event, Facts, Held, Outcome, Rule, RuleState, Run, RunId, StepId, StepKind,
+    StepStatus,
+};
+use crate::runbook::{self, steps};
+use crate::store::{Claim, LockOutcome, Store, StoreError};
+
+/// How long AWS may go on failing in one step before the step has failed.
+const TROUBLE_BUDGET: SignedDuration = SignedDuration::from_mins(10);
+/// The longest time between two tries.
+const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(30);
+/// How much of the lease must be left for a changing call: the time limits of the call itself.
+const CALL_TIME: SignedDuration = SignedDuration::from_secs(6);
+/// How often a run that waits for an environment looks by itself; the end of the holder wakes it earlier.
+const QUEUE_LOOK: SignedDuration = SignedDuration::from_mins(1);
+/// Between two tries when the database is gone.
+const DATABASE_RETRY: Duration = Duration::from_secs(1);
+/// Before a run is taken up again whose driving panicked.
+const PANIC_RETRY: Duration = Duration::from_secs(10);
+/// How many runs back the last wanted state of a rule is looked for.
+const HISTORY: i64 = 100;
+
+/// An environment with its AWS.
+#[derive(Debug)]
+pub struct Place {
+    /// As configured.
+    pub environment: Environment,
+    /// Its clients.
+    pub aws: Aws,
+    pub(super) interlock: Interlock,
+}
+
+/// Runs plans. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine(pub(super) Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) places: BTreeMap<String, Place>,
+    /// The name under which this process holds leases.
+    pub(super) owner: String,
+    /// How many runs are being driven right now.
+    pub(super) active: watch::Sender<usize>,
+}
+
+impl Engine {
+    /// An engine on these environments. `owner` must be unique among the processes that share the store.
+    pub fn new(store: Store, clock: Clock, environments: Vec<(Environment, Aws)>, owner: String) -> Self {
+        let places = environments
+            .into_iter()
+            .map(|(environment, aws)| {
+                (environment.name.clone(), Place { environment, aws, interlock: Interlock::default() })
+            })
+            .collect();
+        Self(Arc::new(Inner { store, clock, places, owner, active: watch::Sender::new(0) }))
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The environment of this name.
+    pub fn place(&self, environment: &str) -> Option<&Place> {
+        self.0.places.get(environment)
+    }
+
+    /// All environments, by name.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.0.places.values()
+    }
+
+    /// The state that each rule was last wanted in, as the journals tell it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn wanted_states(&self, environment: &str) -> Result<BTreeMap<String, RuleState>, StoreError> {
+        let mut wanted = BTreeMap::new();
+        for run in self.0.store.recent_runs(Some(environment), HISTORY).await? {
+            let mut of_run: BTreeMap<String, RuleState> = BTreeMap::new();
+            for outcome in run.disabled.iter().flatten() {
+                of_run.insert(outcome.rule.name.clone(), RuleState::Disabled);
+            }
+            for progress in &run.steps {
+                if let (Some(rule), Some((_, change))) = (progress.step.kind.rule(), &progress.applied) {
+                    let undone = progress.status == StepStatus::Undone;
+                    let state = if undone { progress.step.undo.unwrap_or(change.to) } else { change.to };
+                    of_run.insert(rule.name.clone(), state);
+                }
+            }
+            for (rule, state) in of_run {
+                wanted.entry(rule).or_insert(state);
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// Drives a run until it waits, has ended, or this process stops.
+    pub(super) async fn drive(&self, claim: Claim, stop: CancellationToken) {
+        let run = claim.run;
+        let mut drive = Drive { engine: self, claim, began: None };
+        while !stop.is_cancelled() {
+            match AssertUnwindSafe(drive.turn()).catch_unwind().await {
+                Ok(Ok(Turn::Again)) => {}
+                Ok(Ok(Turn::Over)) => return,
+                Ok(Err(StoreError::Fenced)) => {
+                    tracing::warn!(run.id = %run, "the lease has passed to another process; left to it");
+                    return;
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(run.id = %run, %error, "the database failed; the run waits for it");
+                    tokio::time::sleep(DATABASE_RETRY).await;
+                }
+                Err(_) => {
+                    // A defect of ours must not take the run with it: its journal says where it stands.
+                    tracing::error!(run.id = %run, "driving a run panicked; it is taken up again");
+                    tokio::time::sleep(PANIC_RETRY).await;
+                    drive.began = None;
+                }
+            }
+        }
+    }
+
+    async fn facts(&self, place: &Place, run: &Run) -> Result<Result<Facts, AwsError>, StoreError> {
+        let rules = runbook::rules_of(&run.command, &place.environment);
+        let now = self.0.clock.now();
+        let mut facts = match place.aws.observe(&place.environment, &rules, now).await {
+            Ok(facts) => facts,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Command::Restore { environment } = &run.command {
+            facts.before_rollback = self.before_last_rollback(environment).await?;
+        }
+        Ok(Ok(facts))
+    }
+
+    /// The states from before the last rollback that found anything enabled: a second rollback on top of it, which found
+    /// everything off, is not what one wants back.
+    async fn before_last_rollback(
+        &self,
+        environment: &str,
+    ) -> Result<Option<(RunId, BTreeMap<String, RuleState>)>, StoreError> {
+        for run in self.0.store.recent_runs(Some(environment), HISTORY).await? {
+            let before: BTreeMap<String, RuleState> = run
+                .disabled
+                .iter()
+                .flatten()
+                .filter_map(|outcome| Some((outcome.rule.name.clone(), outcome.before?)))
+                .collect();
+            if before.values().any(|state| state.is_enabled()) {
+                return Ok(Some((run.id, before)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// One claim of a run, being driven.
+struct Drive<'a> {
+    engine: &'a Engine,
+    claim: Claim,
+    /// The step whose intent this claim has recorded: an act of it that is found done was not done before.
+    began: Option<StepId>,
+}
+
+enum Turn {
+    Again,
+    Over,
+}
+
+impl Drive<'_> {
+    async fn turn(&mut self) -> Result<Turn, StoreError> {
+        let inner = &self.engine.0;
+        let Some(run) = inner.store.run(self.claim.run).await? else {
+            return Err(StoreError::NoRun);
+        };
+        let Some(place) = inner.places.get(&run.environment) else {
+            let reason = format!("{} is not in the configuration any more.", run.environment);
+            return self.record(vec![could_not_begin(reason)]).await;
+        };
+        let now = inner.clock.now();
+        match next(&run, &place.environment, self.claim.polled_at, now) {
+            Next::Ended => Ok(Turn::Over),
+            Next::Conclude => self.record(vec![conclude(&run)]).await,
+            Next::Record(events) => {
+                if let [Event::Started { step }] = events.as_slice() {
+                    self.began = Some(step.clone());
+                }
+                self.record(events).await
+            }
+            Next::Wait(until) => {
+                let back = inner.store.put_back(&self.claim, run.last_seq, until.max(now)).await?;
+                Ok(if back { Turn::Over } else { self.still_ours().await? })
+            }
+            Next::Plan => self.plan(place, &run).await,
+            Next::Lock => self.lock(&run).await,
+            Next::Check { step, decide } => self.check(place, &run, &step, decide).await,
+            Next::Apply(step) => self.apply(place, &run, &step).await,
+            Next::Settle(step) => self.settle(place, &run, &step).await,
+            Next::Undo(step) => self.undo(place, &run, &step).await,
+        }
+    }
+
+    /// A run could not be put back: either a signal has arrived, or the lease has passed on.
+    async fn still_ours(&self) -> Result<Turn, StoreError> {
+        let inner = &self.engine.0;
+        if inner.store.still_claimed(&self.claim, inner.clock.now()).await? {
+            Ok(Turn::Again)
+        } else {
+            Err(StoreError::Fenced)
+        }
+    }
+
+    async fn record(&self, events: Vec<Event>) -> Result<Turn, StoreError> {
+        let inner = &self.engine.0;
+        if !events.is_empty() {
+            inner.store.append(self.claim.run, self.claim.fence, &events, inner.clock.now()).await?;
+        }
+        Ok(Turn::Again)
+    }
+
+    async fn plan(&self, place: &Place, run: &Run) -> Result<Turn, StoreError> {
+        let facts = match self.engine.facts(place, run).await? {
+            Ok(facts) => facts,
+            Err(error) => return self.trouble(run, None, error).await,
+        };
+        match runbook::plan(&run.command, &facts, &place.environment) {
+            Ok(plan) => {
+                let digest = plan.digest();
+                self.record(vec![Event::Observed { facts }, Event::Planned { plan, digest }]).await
+            }
+            Err(no_plan) => self.record(vec![Event::Observed { facts }, could_not_begin(format!("{no_plan}."))]).await,
+        }
+    }
+
+    async fn lock(&self, run: &Run) -> Result<Turn, StoreError> {
+        let inner = &self.engine.0;
+        let now = inner.clock.now();
+        match inner.store.lock(&run.environment, run.id, now).await? {
+            LockOutcome::Acquired => self.record(vec![Event::Locked]).await,
+            LockOutcome::HeldBy(holder) if !run.queue => {
+                let reason = format!("{} is held by {} since {}.", run.environment, holder.run, holder.since);
+                self.record(vec![refused(format!("{reason} Nothing was changed."))]).await
+            }
+            LockOutcome::HeldBy(holder) => {
+                if run.waiting_for != Some(holder.run) {
+                    return self.record(vec![Event::Waiting { holder: holder.run }]).await;
+                }
+                let until = now.saturating_add(QUEUE_LOOK).unwrap_or(Timestamp::MAX);
+                let back = inner.store.put_back(&self.claim, run.last_seq, until).await?;
+                Ok(if back { Turn::Over } else { self.still_ours().await? })
+            }
+        }
+    }
+
+    async fn check(&mut self, place: &Place, run: &Run, step: &StepId, decide: bool) -> Result<Turn, StoreError> {
+        let inner = &self.engine.0;
+        let Some(progress) = run.step(step) else { return Ok(Turn::Again) };
+        let asked_at = inner.clock.now();
+        let checks = match &progress.step.kind {
+            StepKind::Checklist => {
+                let wanted = self.engine.wanted_states(&run.environment).await?;
+                let readings = place.aws.read_checklist(&place.environment, asked_at).await;
+                checklist::checks(&place.environment, &wanted, &readings)
+            }
+            StepKind::Watch { rule, .. } | StepKind::Gate { rule, .. } => {
+                let question = question(place, run, rule);
+                let readings = place.aws.read_gate(&place.environment, rule, question.since, asked_at).await;
+                gate::checks(&question, &readings)
+            }
+            StepKind::SetRule { .. } | StepKind::DisableAll { .. } => return Ok(Turn::Again),
+        };
+        // A look counts from when it was asked: what arrived meanwhile is for the next one.
+        self.claim.polled_at = Some(asked_at);
+        self.record(judge(run, &place.environment, step, checks, decide, asked_at)).await
+    }
+
+    async fn apply(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
+        let Some((bus, rule, from, to)) = set_rule(run, step) else {
+            // The emergency path drives its own runs.
+            return self.record(vec![could_not_begin("This step is not the engine's.".to_owned())]).await;
+        };
+        let found = match steps::find(&place.aws, bus, rule).await {
+            Ok(found) => found,
+            Err(error) => return self.trouble(run, Some(step), error).await,
+        };
+        if found.state.is_enabled() == to.is_enabled() {
+            // If an earlier claim recorded the intent, then it was that one which did it.
+            let ours = self.began.as_ref() != Some(step) && from.is_enabled() != to.is_enabled();
+            return self.applied(step, from_found(if ours { from } else { found.state }, found.state, ours)).await;
+        }
+        match self.act(place, run, bus, rule, &found, to).await? {
+            Some(Ok(change)) => self.applied(step, change).await,
+            Some(Err(steps::ActError::Aws(error))) => self.trouble(run, Some(step), error).await,
+            Some(Err(error @ steps::ActError::NotSeen { .. })) => {
+                self.record(vec![Event::Finished {
+                    step: step.clone(),
+                    status: StepStatus::Failed,
+                    summary: error.to_string(),
+                }])
+                .await
+            }
+            None => Ok(Turn::Again),
+        }
+    }
+
+    /// Acts, if this run may: it still holds its lease and its environment, and no rollback is under way. None when not.
+    async fn act(
+        &self,
+        place: &Place,
+        run: &Run,
+        bus: &str,
+        rule: &Rule,
+        found: &steps::Found,
+        to: RuleState,
+    ) -> Result<Option<Result<Change, steps::ActError>>, StoreError> {
+        let inner = &self.engine.0;
+        let now = inner.clock.now();
+        let Some(_act) = place.interlock.act().await else {
+            tokio::time::sleep(DATABASE_RETRY).await;
+            return Ok(None);
+        };
+        inner.store.renew(&inner.owner, now.saturating_add(super::LEASE).unwrap_or(now)).await?;
+        let until = now.saturating_add(CALL_TIME).unwrap_or(now);
+        if !inner.store.still_claimed(&self.claim, until).await? {
+            return Err(StoreError::Fenced);
+        }
+        match inner.store.holder(&run.environment).await? {
+            Some(holder) if holder.run == run.id => {}
+            holder => {
+                // Taken by a rollback, whose signal follows or is in the journal already.
+                if let Some(holder) = holder
+                    && run.preempted.is_none()
+                {
+                    inner.store.signal(run.id, &[Event::Preempted { by: holder.run }], now).await?;
+                }
+                return Ok(None);
+            }
+        }
+        let held = Held::granted(&place.environment.name, Some(run.id));
+        Ok(Some(steps::set(&place.aws, &held, bus, rule, found, to).await))
+    }
+
+    async fn applied(&self, step: &StepId, change: Change) -> Result<Turn, StoreError> {
+        let (status, summary) = if change.changed {
+            (StepStatus::Done, format!("{} → {}", change.from.word(), change.to.word()))
+        } else {
+            (StepStatus::Already, format!("was {} already", change.to.word()))
+        };
+        let finished = Event::Finished { step: step.clone(), status, summary };
+        self.record(vec![Event::Applied { step: step.clone(), change }, finished]).await
+    }
+
+    async fn settle(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
+        let Some((bus, rule, from, to)) = set_rule(run, step) else { return Ok(Turn::Again) };
+        match steps::find(&place.aws, bus, rule).await {
+            Ok(found) if found.state.is_enabled() == to.is_enabled() && from.is_enabled() != to.is_enabled() => {
+                self.applied(step, from_found(from, found.state, true)).await
+            }
+            Ok(found) => {
+                let summary = format!("stopped before it was done; {}", found.state.word());
+                self.record(vec![Event::Finished { step: step.clone(), status: StepStatus::Already, summary }]).await
+            }
+            Err(error) => self.trouble(run, Some(step), error).await,
+        }
+    }
+
+    async fn undo(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
+        let undo = run.step(step).and_then(|progress| progress.step.undo);
+        let (Some((bus, rule, _, _)), Some(back)) = (set_rule(run, step), undo) else { return Ok(Turn::Again) };
+        let found = match steps::find(&place.aws, bus, rule).await {
+            Ok(found) => found,
+            Err(error) => return self.trouble(run, Some(step), error).await,
+        };
+        let change = if found.state.is_enabled() == back.is_enabled() {
+            from_found(found.state, found.state, false)
+        } else {
+            match self.act(place, run, bus, rule, &found, back).await? {
+                Some(Ok(change)) => change,
+                Some(Err(steps::ActError::Aws(error))) => return self.trouble(run, Some(step), error).await,
+                Some(Err(error @ steps::ActError::NotSeen { .. })) => {
+                    return self.record(vec![could_not_undo(run, &error.to_string())]).await;
+                }
+                None => return Ok(Turn::Again),
+            }
+        };
+        self.record(vec![Event::Undone { step: step.clone(), change }]).await
+    }
+
+    /// AWS failed: try again later while that can help, else the step, or the run before its plan, has failed.
+    async fn trouble(&self, run: &Run, step: Option<&StepId>, error: AwsError) -> Result<Turn, StoreError> {
+        let now = self.engine.0.clock.now();
+        let since = run.trouble.as_ref().map_or(now, |(_, since, _)| *since);
+        let lasted = now.duration_since(since);
+        if error.is_transient() && lasted < TROUBLE_BUDGET {
+            let wait = (lasted / 2).clamp(SignedDuration::from_secs(1), LONGEST_RETRY);
+            let retry_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+            let problem = error.to_string();
+            self.record(vec![Event::Troubled { step: step.cloned(), problem, retry_at }]).await?;
+            // Nothing comes before the retry but a signal, which wakes the run by itself.
+            let inner = &self.engine.0;
+            let seq = inner.store.run(run.id).await?.map_or(run.last_seq, |run| run.last_seq);
+            let back = inner.store.put_back(&self.claim, seq, retry_at).await?;
+            return Ok(if back { Turn::Over } else { self.still_ours().await? });
+        }
+        let summary = error.to_string();
+        let event = match step {
+            None => could_not_begin(summary),
+            Some(_) if run.undoing.is_some() => could_not_undo(run, &summary),
+            Some(step) => Event::Finished { step: step.clone(), status: StepStatus::Failed, summary },
+        };
+        self.record(vec![event]).await
+    }
+}
+
+/// The run ends with something of it still in place, which nobody may overlook.
+fn could_not_undo(run: &Run, why: &str) -> Event {
+    match conclude(run) {
+        Event::Ended { summary, rules, next, .. } => {
+            Event::Ended { outcome: Outcome::Failed, summary: format!("{summary} The undo failed: {why}"), rules, next }
+        }
+        other => other,
+    }
+}
+
+fn from_found(from: RuleState, to: RuleState, changed: bool) -> Change {
+    Change { from, to, changed, request_ids: Vec::new(), elapsed_ms: 0 }
+}
+
+fn set_rule<'a>(run: &'a Run, step: &StepId) -> Option<(&'a str, &'a Rule, RuleState, RuleState)> {
+    match &run.step(step)?.step.kind {
+        StepKind::SetRule { rule, bus, from, to } => Some((bus, rule, *from, *to)),
+        StepKind::Watch { .. } | StepKind::Gate { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => None,
+    }
+}
+
+/// What the gate of a rule asks: since the run enabled it, or over the lookback when it was enabled already.
+fn question<'a>(place: &'a Place, run: &'a Run, rule: &'a Rule) -> gate::GateQuestion<'a> {
+    static NOTHING: std::sync::LazyLock<Facts> = std::sync::LazyLock::new(Facts::default);
+    let (observed_at, baseline) = run.facts.as_ref().map_or((run.requested_at, &*NOTHING), |(at, facts)| (*at, facts));
+    let enabled = run.steps.iter().find_map(|progress| match &progress.step.kind {
+        StepKind::SetRule { rule: set, .. } if set == rule => Some((progress.started_at?, progress.applied.as_ref()?)),
+        _ => None,
+    });
+    let (since, changed) = match enabled {
+        // From the intent on: the rule may have matched before AWS's answer was back.
+        Some((started, (_, change))) if change.changed => (started, true),
+        _ => {
+            let lookback = place.environment.waits.lookback;
+            (observed_at.saturating_sub(lookback).unwrap_or(observed_at), false)
+        }
+    };
+    gate::GateQuestion { environment: &place.environment, rule, since, changed, baseline }
+}

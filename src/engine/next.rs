@@ -1,0 +1,272 @@
+//! What a run does next, told from its journal. Pure: no clock, no I/O; the loop in `execute` does what is said here.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::{
+    Answer, Check, Environment, Event, OnGateFailure, OnInconclusive, Run, Step, StepId, StepKind, StepProgress,
+    StepStatus, Verdict,
+};
+
+/// The next thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// Observe the world, and plan from what was seen.
+    Plan,
+    /// Take the environment.
+    Lock,
+    /// Record these events; nothing else is to be done.
+    Record(Vec<Event>),
+    /// Do the act of the step, whose intent is recorded, and read it back.
+    Apply(StepId),
+    /// The run is to stop, but it is not known whether the step's act happened: find out, without acting.
+    Settle(StepId),
+    /// Make the checks of the step. `decide` says that their time has come: the result is the step's.
+    Check {
+        /// Which step.
+        step: StepId,
+        /// Whether the result decides.
+        decide: bool,
+    },
+    /// Undo the step.
+    Undo(StepId),
+    /// Nothing to do before this time.
+    Wait(Timestamp),
+    /// Write the end.
+    Conclude,
+    /// The run has ended.
+    Ended,
+}
+
+/// Says what comes next. `polled_at` is when checks were last made, `now` the time.
+pub fn next(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, now: Timestamp) -> Next {
+    if run.ended.is_some() {
+        return Next::Ended;
+    }
+    if run.undoing.is_some() {
+        // A rollback has turned everything off already, and what it found is restored by `restore`.
+        return match run.to_undo().next() {
+            Some(progress) if run.preempted.is_none() => Next::Undo(progress.step.id.clone()),
+            Some(_) | None => Next::Conclude,
+        };
+    }
+    if run.cancel.is_some() || run.preempted.is_some() {
+        return match run.current() {
+            Some(StepProgress { step, status: StepStatus::Running, applied: None, .. })
+                if matches!(step.kind, StepKind::SetRule { .. }) =>
+            {
+                Next::Settle(step.id.clone())
+            }
+            Some(_) | None => Next::Conclude,
+        };
+    }
+    if run.waiting_for.is_some() {
+        return Next::Lock;
+    }
+    let Some((plan, _)) = &run.plan else {
+        return Next::Plan;
+    };
+    if let Some(failed) =
+        run.steps.iter().find(|progress| matches!(progress.status, StepStatus::Failed | StepStatus::Unknown))
+    {
+        return after_failure(run, plan.on_gate_failure, failed);
+    }
+    let Some(current) = run.current() else {
+        return Next::Conclude;
+    };
+    if plan.acts() && !run.locked {
+        return Next::Lock;
+    }
+    if current.status == StepStatus::Pending {
+        return Next::Record(vec![Event::Started { step: current.step.id.clone() }]);
+    }
+    if let Some((_, _, retry_at)) = &run.trouble
+        && now < *retry_at
+    {
+        return Next::Wait(*retry_at);
+    }
+    let started = current.started_at.unwrap_or(now);
+    match &current.step.kind {
+        StepKind::SetRule { .. } | StepKind::DisableAll { .. } => Next::Apply(current.step.id.clone()),
+        StepKind::Checklist => Next::Check { step: current.step.id.clone(), decide: true },
+        StepKind::Watch { lasting, poll, .. } => {
+            let end = later(started, *lasting);
+            match due(current, *poll, end, polled_at, now) {
+                Some(check) => check,
+                None if now >= end => {
+                    Next::Record(vec![finished(&current.step, StepStatus::Done, "waited, and watched")])
+                }
+                None => Next::Wait(next_look(*poll, end, polled_at, now)),
+            }
+        }
+        StepKind::Gate { settle, .. } => gate(current, environment, *settle, started, polled_at, now),
+    }
+}
+
+/// A gate: looks while the metrics settle, decides when they have, and waits for a person where it has asked.
+fn gate(
+    current: &StepProgress,
+    environment: &Environment,
+    settle: SignedDuration,
+    started: Timestamp,
+    polled_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Next {
+    if let Some((_, until)) = &current.question {
+        return if now < *until {
+            Next::Wait(*until)
+        } else {
+            Next::Record(vec![finished(
+                &current.step,
+                StepStatus::Inconclusive,
+                "no traffic seen, and nobody answered",
+            )])
+        };
+    }
+    match &current.answer {
+        Some((Answer::Continue, _)) => {
+            let summary = "no traffic seen; continued on a person's word";
+            return Next::Record(vec![finished(&current.step, StepStatus::Inconclusive, summary)]);
+        }
+        Some((Answer::Undo, _)) => {
+            return Next::Record(vec![
+                finished(&current.step, StepStatus::Inconclusive, "no traffic seen"),
+                Event::Undoing { reason: "a person asked to undo it".to_owned() },
+            ]);
+        }
+        Some((Answer::WaitOn, _)) | None => {}
+    }
+    let decide_at = match current.waiting_on_since {
+        Some(since) => later(since, environment.waits.after_enable.saturating_add(settle)),
+        None => later(started, settle),
+    };
+    let poll = environment.waits.poll;
+    match due(current, poll, decide_at, polled_at, now) {
+        Some(Next::Check { step, .. }) => Next::Check { step, decide: now >= decide_at },
+        Some(other) => other,
+        // Looked at since its time had come, and still open: it could not be asked. Look again.
+        None if now >= decide_at => Next::Wait(polled_at.map_or(now, |polled| later(polled, poll))),
+        None => Next::Wait(next_look(poll, decide_at, polled_at, now)),
+    }
+}
+
+/// Whether a look is due: none was made in this step, the last is a poll ago, or the end has come since the last.
+fn due(
+    current: &StepProgress,
+    poll: SignedDuration,
+    end: Timestamp,
+    polled_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Next> {
+    let started = current.started_at.unwrap_or(now);
+    let due = polled_at.is_none_or(|polled| {
+        // A clock that was set back must not silence the watch.
+        polled < started || polled > now || now >= later(polled, poll) || (now >= end && polled < end)
+    });
+    due.then(|| Next::Check { step: current.step.id.clone(), decide: false })
+}
+
+fn next_look(poll: SignedDuration, end: Timestamp, polled_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    polled_at.map_or(now, |polled| later(polled, poll)).min(end)
+}
+
+fn after_failure(run: &Run, on_gate_failure: OnGateFailure, failed: &StepProgress) -> Next {
+    let gate = matches!(failed.step.kind, StepKind::Watch { .. } | StepKind::Gate { .. });
+    match on_gate_failure {
+        OnGateFailure::Disable if gate && run.to_undo().next().is_some() => {
+            Next::Record(vec![Event::Undoing { reason: failed.summary.clone() }])
+        }
+        OnGateFailure::Disable | OnGateFailure::Hold => Next::Conclude,
+    }
+}
+
+/// What the result of a step's checks means: the events to record. `decide` as in [`Next::Check`].
+pub fn judge(
+    run: &Run,
+    environment: &Environment,
+    step: &StepId,
+    checks: Vec<Check>,
+    decide: bool,
+    now: Timestamp,
+) -> Vec<Event> {
+    let Some(progress) = run.step(step) else {
+        return Vec::new();
+    };
+    let verdict = Verdict::of(&checks);
+    let mut events = Vec::new();
+    if !same_findings(&progress.checks, &checks) || (decide && progress.checks != checks) {
+        events.push(Event::Checked { step: step.clone(), checks: checks.clone() });
+    }
+    if let StepKind::Checklist = progress.step.kind {
+        let status = match verdict {
+            Verdict::Pass => StepStatus::Done,
+            Verdict::Fail => StepStatus::Failed,
+            Verdict::Unknown => StepStatus::Unknown,
+            Verdict::Inconclusive => StepStatus::Inconclusive,
+        };
+        let passed = checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
+        events.push(finished(&progress.step, status, &format!("{passed} of {} checks pass", checks.len())));
+        return events;
+    }
+    match verdict {
+        Verdict::Fail => events.push(finished(&progress.step, StepStatus::Failed, &reasons(&checks, Verdict::Fail))),
+        Verdict::Pass if decide => events.push(finished(&progress.step, StepStatus::Done, "healthy")),
+        Verdict::Inconclusive if decide => events.push(inconclusive(progress, environment, &checks, now)),
+        Verdict::Unknown if decide && gave_up(progress, environment, now) => {
+            let summary = format!("could not be checked: {}", reasons(&checks, Verdict::Unknown));
+            events.push(finished(&progress.step, StepStatus::Unknown, &summary));
+        }
+        Verdict::Pass | Verdict::Inconclusive | Verdict::Unknown => {}
+    }
+    events
+}
+
+fn inconclusive(progress: &StepProgress, environment: &Environment, checks: &[Check], now: Timestamp) -> Event {
+    let summary = reasons(checks, Verdict::Inconclusive);
+    match &progress.step.kind {
+        StepKind::Gate { rule, on_inconclusive: OnInconclusive::Ask, .. } => Event::Asked {
+            step: progress.step.id.clone(),
+            question: format!(
+                "{} is enabled, but nothing has shown yet that it works: {summary} Wait on, continue, or undo?",
+                rule.name
+            ),
+            until: later(now, environment.waits.answer),
+        },
+        StepKind::Gate { .. }
+        | StepKind::SetRule { .. }
+        | StepKind::Watch { .. }
+        | StepKind::Checklist
+        | StepKind::DisableAll { .. } => finished(&progress.step, StepStatus::Inconclusive, &summary),
+    }
+}
+
+/// Whether AWS could not be asked for longer than the grace time after the gate should have decided.
+fn gave_up(progress: &StepProgress, environment: &Environment, now: Timestamp) -> bool {
+    let settle = match &progress.step.kind {
+        StepKind::Gate { settle, .. } => *settle,
+        StepKind::SetRule { .. } | StepKind::Watch { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => {
+            SignedDuration::ZERO
+        }
+    };
+    let since = progress.waiting_on_since.or(progress.started_at).unwrap_or(now);
+    now >= later(since, settle.saturating_add(environment.waits.unknown_grace))
+}
+
+/// Whether two sets of checks say the same to a person: windows move with every look, findings do not.
+fn same_findings(before: &[Check], after: &[Check]) -> bool {
+    let finding = |check: &Check| (check.name.clone(), check.verdict, check.value.clone());
+    before.iter().map(finding).eq(after.iter().map(finding))
+}
+
+fn reasons(checks: &[Check], verdict: Verdict) -> String {
+    let reasons: Vec<&str> =
+        checks.iter().filter(|check| check.verdict == verdict).map(|check| check.reason.as_str()).collect();
+    reasons.join(" ")
+}
+
+fn finished(step: &Step, status: StepStatus, summary: &str) -> Event {
+    Event::Finished { step: step.id.clone(), status, summary: summary.to_owned() }
+}
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,104 @@
+//! Who drives which run when: claims what is due, renews the leases, sleeps until the next is due. Never polls.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::execute::Engine;
+
+/// How long a lease lasts without being renewed.
+pub const LEASE: SignedDuration = SignedDuration::from_secs(10);
+/// How often leases are renewed.
+const RENEW: SignedDuration = SignedDuration::from_secs(3);
+/// How long the scheduler waits before it asks a failing database again.
+const DATABASE_RETRY: SignedDuration = SignedDuration::from_secs(1);
+/// How long a stop waits for the steps under way.
+const DRAIN: Duration = Duration::from_secs(8);
+/// How many runs one process drives at the same time; the rest waits in the database.
+const MOST_DRIVEN: usize = 64;
+
+impl Engine {
+    /// Drives runs until `stop`. Then the steps under way are finished or left where another process takes them up.
+    pub async fn run(&self, stop: CancellationToken) {
+        let inner = &self.0;
+        let mut changes = inner.store.changes();
+        let mut driven = JoinSet::new();
+        let renewals = stop.child_token();
+        let _renew = renewals.clone().drop_guard();
+        let renewing = tokio::spawn(self.clone().renew(renewals.clone()));
+        loop {
+            changes.mark_unchanged();
+            while driven.len() < MOST_DRIVEN && !stop.is_cancelled() {
+                let now = inner.clock.now();
+                match inner.store.claim(&inner.owner, now, later(now, LEASE)).await {
+                    Ok(Some(claim)) => {
+                        inner.active.send_modify(|active| *active += 1);
+                        let engine = self.clone();
+                        let stop = stop.clone();
+                        driven.spawn(async move {
+                            let _active = Active(&engine);
+                            engine.drive(claim, stop).await;
+                        });
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::error!(%error, "the database failed; no new runs are taken until it answers");
+                        inner.clock.sleep(DATABASE_RETRY).await;
+                    }
+                }
+            }
+            let wake = match inner.store.next_wake().await {
+                Ok(wake) => wake.unwrap_or(Timestamp::MAX),
+                Err(_) => later(inner.clock.now(), DATABASE_RETRY),
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(_) = driven.join_next() => {}
+                _ = changes.changed() => {}
+                () = inner.clock.sleep_until(wake), if driven.len() < MOST_DRIVEN => {}
+            }
+        }
+        // Each run stops between two steps; a call that is under way is over within its own time limit.
+        if tokio::time::timeout(DRAIN, async { while driven.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!("some runs did not stop in time; they are taken up again from their journal");
+            driven.shutdown().await;
+        }
+        renewals.cancel();
+        let _ = renewing.await;
+        if let Err(error) = inner.store.give_up_leases(&inner.owner).await {
+            tracing::warn!(%error, "the leases could not be given up; they lapse by themselves");
+        }
+    }
+
+    async fn renew(self, stop: CancellationToken) {
+        let inner = &self.0;
+        while stop.run_until_cancelled(inner.clock.sleep(RENEW)).await.is_some() {
+            if *inner.active.borrow() == 0 {
+                continue;
+            }
+            let until = later(inner.clock.now(), LEASE);
+            if let Err(error) = inner.store.renew(&inner.owner, until).await {
+                tracing::error!(%error, "leases could not be renewed; if this lasts, other processes take the runs");
+            }
+        }
+    }
+
+    /// How many runs are being driven right now.
+    pub fn active(&self) -> usize {
+        *self.0.active.borrow()
+    }
+}
+
+struct Active<'a>(&'a Engine);
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.0.active.send_modify(|active| *active -= 1);
+    }
+}
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}

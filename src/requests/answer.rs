@@ -1,0 +1,146 @@
+//! The answers to those who only look: status, runs, who am I, and the App Home.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{join, join_all, join3};
+
+use super::{Asked, Requests};
+use crate::domain::{Command, DlqDepth, Environment, Run, RunId, Selection};
+use crate::engine::Place;
+use crate::policy;
+use crate::slack::message::Message;
+use crate::slack::view::{self, EnvironmentStatus, Who};
+use crate::store::StoreError;
+
+/// How many runs a list looks back.
+const RECENT: i64 = 20;
+
+impl Requests {
+    pub(super) async fn status(&self, environment: Option<&str>) -> Result<Message, StoreError> {
+        let environments = self.observe(environment).await?;
+        Ok(view::status(&environments, self.0.engine.clock().now()))
+    }
+
+    pub(super) async fn runs(&self, environment: Option<&str>) -> Result<Message, StoreError> {
+        let runs = self.0.engine.store().recent_runs(environment, RECENT).await?;
+        Ok(view::runs_list(&runs, self.0.engine.clock().now()))
+    }
+
+    pub(super) async fn publish_home(&self, user: &str) -> Result<(), StoreError> {
+        let Some((client, _)) = &self.0.slack else { return Ok(()) };
+        let environments = self.observe(None).await?;
+        let runs = self.0.engine.store().recent_runs(None, RECENT).await?;
+        let home = view::home(&environments, &runs, self.0.engine.clock().now());
+        if let Err(error) = client.views_publish(user, &home).await {
+            tracing::warn!(%error, "the App Home could not be shown");
+        }
+        Ok(())
+    }
+
+    pub(super) async fn permalink(&self, run: RunId) -> Result<Option<String>, StoreError> {
+        let Some((client, _)) = &self.0.slack else { return Ok(None) };
+        let messages = self.0.engine.store().slack_messages(run).await?;
+        let card = messages.iter().find(|message| message.thread_ts.is_none());
+        Ok(match card.and_then(|card| Some((&card.channel, card.ts.as_ref()?))) {
+            // A link is a courtesy: without it, the run's number has to do.
+            Some((channel, ts)) => client.permalink(channel, ts).await.ok(),
+            None => None,
+        })
+    }
+
+    /// The answer to `whoami`, asked of the policy itself.
+    pub(super) fn whoami(&self, asked: &Asked) -> Message {
+        let (mut may, mut may_not) = (Vec::new(), Vec::new());
+        for environment in self.0.config.environments.values() {
+            let name = environment.name.clone();
+            let commands = [
+                ("look at", Command::Status { environment: Some(name.clone()) }),
+                ("enable and disable rules of", Command::Enable { rules: Selection::All, environment: name.clone() }),
+                ("roll back", Command::Rollback { environment: name.clone() }),
+            ];
+            for (verb, command) in commands {
+                let decided = policy::decide(&policy::Request {
+                    person: &asked.person,
+                    command: &command,
+                    environment: Some(environment),
+                    place: &asked.place,
+                    house: &self.0.house,
+                    now: self.0.engine.clock().now(),
+                });
+                match decided {
+                    Ok(_) => may.push(format!("{verb} {name}")),
+                    Err(refusal) => may_not.push(format!("{verb} {name}: {}", refusal.in_short())),
+                }
+            }
+        }
+        view::whoami(&Who { actor: asked.person.actor.clone(), may, may_not })
+    }
+
+    async fn observe(&self, environment: Option<&str>) -> Result<Vec<EnvironmentStatus>, StoreError> {
+        let places = self.0.engine.places().filter(|place| environment.is_none_or(|name| place.environment.name == name));
+        join_all(places.map(|place| self.observe_one(place))).await.into_iter().collect()
+    }
+
+    async fn observe_one(&self, place: &Place) -> Result<EnvironmentStatus, StoreError> {
+        let environment = &place.environment;
+        let (mut status, stored) = join(self.observe_aws(place), self.stored(environment)).await;
+        let (holder, queued, last) = stored?;
+        (status.holder, status.queued, status.last) = (holder, queued, last);
+        Ok(status)
+    }
+
+    async fn observe_aws(&self, place: &Place) -> EnvironmentStatus {
+        let Place { environment, aws, .. } = place;
+        let depths = join_all(environment.dlqs.iter().map(|queue| async move { (queue, aws.dlq_depth(queue).await) }));
+        let (rules, alarms, depths) = join3(aws.rules(&environment.bus), aws.alarms(&environment.alarms), depths).await;
+        let mut notes = Vec::new();
+        let listed = rules.unwrap_or_else(|error| {
+            notes.push(format!("Rules: {error}"));
+            Vec::new()
+        });
+        let mut dlqs: BTreeMap<String, DlqDepth> = BTreeMap::new();
+        for (queue, depth) in depths {
+            match depth {
+                Ok(depth) => {
+                    dlqs.insert(queue.clone(), depth);
+                }
+                Err(error) => notes.push(format!("Queue {queue}: {error}")),
+            }
+        }
+        let alarms = alarms.unwrap_or_else(|error| {
+            notes.push(format!("Alarms: {error}"));
+            BTreeMap::new()
+        });
+        let state = |name: &str| listed.iter().find(|listed| listed.name == name).map(|listed| listed.state);
+        let account = environment.account.as_deref().unwrap_or("the default account");
+        EnvironmentStatus {
+            name: environment.name.clone(),
+            place: format!("{account}, {}", environment.region),
+            rules: environment.rules.iter().map(|rule| (rule.name.clone(), state(&rule.rule))).collect(),
+            dlqs,
+            alarms,
+            notes,
+            observed_at: Some(self.0.engine.clock().now()),
+            dashboard_url: environment.dashboard_url.clone(),
+            ..EnvironmentStatus::default()
+        }
+    }
+
+    /// Who holds the environment, who waits for it, and what ended last.
+    async fn stored(&self, environment: &Environment) -> Result<Stored, StoreError> {
+        let store = self.0.engine.store();
+        let holder = match store.holder(&environment.name).await? {
+            Some(holder) => store.run(holder.run).await?,
+            None => None,
+        };
+        let mut queued = Vec::new();
+        for id in store.live_runs(&environment.name).await? {
+            queued.extend(store.run(id).await?.filter(|run| run.waiting_for.is_some()));
+        }
+        let last = store.recent_runs(Some(&environment.name), RECENT).await?.into_iter().find(|run| run.ended.is_some());
+        Ok((holder, queued, last))
+    }
+}
+
+/// The holder of an environment, those who wait for it, and the run that ended last.
+type Stored = (Option<Run>, Vec<Run>, Option<Run>);

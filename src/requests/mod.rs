@@ -1,0 +1,391 @@
+//! From a persisted request to a run, a signal or an answer: parse, decide, record, reply.
+//!
+//! A request is recorded before it is acknowledged, and settled in the transaction that makes its run; what a crash
+//! leaves unsettled is taken up at the next start. Only words that do nothing, help and usage errors, are answered in the
+//! acknowledgement itself. A rollback begins at once, recorded or not.
+
+mod act;
+mod answer;
+mod reply;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::command::{self, Context, Parsed};
+use crate::config::Config;
+use crate::domain::{Actor, Answer, Command, Origin, RunId, SlackPlace, Standing};
+use crate::engine::Engine;
+use crate::policy::{House, Person, Place};
+use crate::slack::client::SlackClient;
+use crate::slack::inbound::Inbound;
+use crate::slack::ingress::{Accept, Ack, NotPersisted};
+use crate::slack::message::Message;
+use crate::slack::people::People;
+use crate::slack::view::{self, action};
+use crate::store::{Pending, Put, StoreError};
+
+pub use act::Response;
+use reply::ReplyTo;
+
+/// How long an acknowledgement waits for the database; Slack waits three seconds in all.
+const PERSIST_PATIENCE: Duration = Duration::from_millis(2_000);
+/// How long a rollback's acknowledgement waits for it; the rollback itself does not wait.
+const ROLLBACK_PERSIST_PATIENCE: Duration = Duration::from_millis(500);
+/// How long a rollback waits for Slack to say who asks; what Slack does not say in time does not hold it up.
+const ROLLBACK_STANDING_PATIENCE: Duration = Duration::from_millis(250);
+/// Before requests are looked at again that the database failed under.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Takes requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Requests(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    house: House,
+    context: Context,
+    engine: Engine,
+    /// None on a terminal without Slack.
+    slack: Option<(SlackClient, People)>,
+    arrivals: Notify,
+    /// The keys of the requests that this process works on.
+    under_way: Mutex<HashSet<String>>,
+    tasks: TaskTracker,
+}
+
+/// A request of a person, whatever it came by.
+#[derive(Clone, Debug)]
+struct Asked {
+    command: Command,
+    text: String,
+    person: Person,
+    place: Place,
+    origin: Origin,
+    queue: bool,
+    inbox_key: Option<String>,
+    arrived: Instant,
+}
+
+/// What an inbound request turns out to be.
+enum Read {
+    Ask { parsed: Parsed, who: Who, place: Place, origin: Origin, queue: bool, reply: ReplyTo },
+    Say { message: Message, reply: ReplyTo },
+    Home { user: String },
+    Nothing,
+}
+
+/// A Slack user, before it is known how they stand.
+#[derive(Clone, Debug)]
+struct Who {
+    user: String,
+    team: String,
+}
+
+impl Requests {
+    /// Takes requests for this engine.
+    pub fn new(config: Config, engine: Engine, slack: Option<(SlackClient, People)>) -> Self {
+        let house = House {
+            workspace: config.slack.workspace.clone(),
+            channel: config.slack.channel.clone(),
+            also_in: config.slack.also_in.clone(),
+            command_word: config.slack.command.clone(),
+        };
+        let context = Context::from(&config);
+        Self(Arc::new(Inner {
+            config,
+            house,
+            context,
+            engine,
+            slack,
+            arrivals: Notify::new(),
+            under_way: Mutex::default(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// What the transports hand requests to.
+    pub fn accept(&self) -> Accept {
+        let requests = self.clone();
+        Arc::new(move |inbound, key| {
+            let requests = requests.clone();
+            Box::pin(async move { requests.take(inbound.into_inner(), key).await })
+        })
+    }
+
+    /// The words that commands are made of, for completion lists.
+    pub fn context(&self) -> &Context {
+        &self.0.context
+    }
+
+    async fn take(&self, inbound: Inbound, key: String) -> Result<Ack, NotPersisted> {
+        let arrived = Instant::now();
+        if let Inbound::Slash { text, .. } = &inbound {
+            match command::parse(text, &self.0.context) {
+                Err(refusal) => return Ok(Ack::say(view::refused(&refusal))),
+                Ok(Parsed { command: Command::Help { topic }, .. }) => return Ok(Ack::say(self.help(topic.as_deref()))),
+                Ok(Parsed { command: Command::Rollback { .. }, .. }) => return self.take_rollback(inbound, key, arrived).await,
+                Ok(_) => {}
+            }
+        }
+        match self.persist(&key, &inbound, PERSIST_PATIENCE).await {
+            Ok(Put::Repeated) => Ok(Ack::default()),
+            Ok(Put::New) => {
+                self.0.arrivals.notify_one();
+                Ok(Ack::default())
+            }
+            Err(error) => {
+                tracing::error!(%error, "a request could not be recorded; nothing was done for it");
+                Err(NotPersisted)
+            }
+        }
+    }
+
+    /// A rollback is not held up by a database that does not answer.
+    async fn take_rollback(&self, inbound: Inbound, key: String, arrived: Instant) -> Result<Ack, NotPersisted> {
+        self.begin(&key);
+        let recorded = match self.persist(&key, &inbound, ROLLBACK_PERSIST_PATIENCE).await {
+            Ok(Put::Repeated) => {
+                self.end(&key);
+                return Ok(Ack::default());
+            }
+            Ok(Put::New) => true,
+            Err(error) => {
+                tracing::error!(%error, "a rollback could not be recorded; it goes on all the same");
+                false
+            }
+        };
+        let requests = self.clone();
+        let inbox_key = recorded.then(|| key.clone());
+        self.0.tasks.spawn(async move {
+            if let Err(error) = requests.work(inbound, inbox_key, arrived).await {
+                tracing::error!(%error, "a rollback's request could not be settled");
+            }
+            requests.end(&key);
+        });
+        Ok(Ack::default())
+    }
+
+    async fn persist(&self, key: &str, inbound: &Inbound, patience: Duration) -> anyhow::Result<Put> {
+        let body = serde_json::to_value(inbound)?;
+        let now = self.0.engine.clock().now();
+        Ok(tokio::time::timeout(patience, self.0.engine.store().put_request(key, &body, now)).await??)
+    }
+
+    /// Works on recorded requests until `stop`, those first that an earlier process left.
+    pub async fn run(&self, stop: CancellationToken) {
+        self.resume_rollbacks().await;
+        loop {
+            let pending = match self.0.engine.store().pending_requests().await {
+                Ok(pending) => pending,
+                Err(error) => {
+                    tracing::error!(%error, "requests cannot be read; trying again");
+                    if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            for request in pending {
+                // A request with a run is a rollback's, which was resumed above or is under way.
+                if request.run.is_none() && self.begin(&request.key) {
+                    let requests = self.clone();
+                    self.0.tasks.spawn(async move { requests.settle(request).await });
+                }
+            }
+            if stop.run_until_cancelled(self.0.arrivals.notified()).await.is_none() {
+                break;
+            }
+        }
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    async fn settle(&self, request: Pending) {
+        let key = request.key.clone();
+        let done = match serde_json::from_value::<Inbound>(request.body) {
+            Ok(inbound) => self.work(inbound, Some(key.clone()), Instant::now()).await,
+            Err(error) => {
+                tracing::error!(%error, "a recorded request cannot be read; it is dropped");
+                self.0.engine.store().settle_request(&key, self.0.engine.clock().now()).await
+            }
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "the database failed under a request; it is taken up again");
+            tokio::time::sleep(RETRY).await;
+            self.end(&key);
+            self.0.arrivals.notify_one();
+            return;
+        }
+        self.end(&key);
+    }
+
+    /// Whether all that was recorded is settled and nothing is under way.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_idle(&self) -> Result<bool, StoreError> {
+        let quiet = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        Ok(quiet && self.0.engine.store().pending_requests().await?.is_empty())
+    }
+
+    /// False when the request is under way already.
+    fn begin(&self, key: &str) -> bool {
+        self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned())
+    }
+
+    fn end(&self, key: &str) {
+        self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// The rollbacks that a crash interrupted are done again: disabling what is disabled changes nothing.
+    async fn resume_rollbacks(&self) {
+        match self.0.engine.interrupted_rollbacks().await {
+            Ok(interrupted) => {
+                for rollback in interrupted {
+                    tracing::warn!(environment = %rollback.environment, "a rollback was interrupted; it is done again");
+                    let engine = self.0.engine.clone();
+                    self.0.tasks.spawn(async move { engine.rollback(rollback).await });
+                }
+            }
+            Err(error) => tracing::error!(%error, "cannot tell whether a rollback was interrupted"),
+        }
+    }
+
+    /// Does what a request asks, replies, and settles it.
+    async fn work(&self, inbound: Inbound, inbox_key: Option<String>, arrived: Instant) -> Result<(), StoreError> {
+        match self.read(inbound).await? {
+            Read::Nothing => {}
+            Read::Say { message, reply } => self.reply(&reply, &message).await,
+            Read::Home { user } => self.publish_home(&user).await?,
+            Read::Ask { parsed, who, place, origin, queue, reply } => {
+                let standing = self.standing(&who, &parsed.command).await;
+                let person = Person { actor: Actor::Slack { user: who.user, team: who.team }, standing };
+                let Parsed { command, text } = parsed;
+                let inbox_key = inbox_key.clone();
+                let asked = Asked { command, text, person, place, origin, queue, inbox_key, arrived };
+                match self.act(asked).await? {
+                    Response::Run(_) | Response::RolledBack { journalled: true, .. } => {}
+                    Response::RolledBack { said, .. } | Response::Say(said) | Response::Refuse(said) => {
+                        self.reply(&reply, &said).await;
+                    }
+                }
+            }
+        }
+        match inbox_key {
+            Some(key) => self.0.engine.store().settle_request(&key, self.0.engine.clock().now()).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn standing(&self, who: &Who, command: &Command) -> Standing {
+        let Some((_, people)) = &self.0.slack else {
+            return Standing::Unknown("there is no connection to Slack".to_owned());
+        };
+        let asking = people.standing(&who.user, &self.0.house.workspace);
+        match command {
+            Command::Rollback { .. } => match tokio::time::timeout(ROLLBACK_STANDING_PATIENCE, asking).await {
+                Ok(standing) => standing,
+                Err(_) => Standing::Unknown("Slack did not say at once, and a rollback does not wait".to_owned()),
+            },
+            _ => asking.await,
+        }
+    }
+
+    /// What a request means, as far as its words tell.
+    async fn read(&self, inbound: Inbound) -> Result<Read, StoreError> {
+        Ok(match inbound {
+            Inbound::Slash { team, channel, user, user_team, text, response_url, .. } => {
+                let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
+                let who = Who { user, team: user_team.unwrap_or(team) };
+                let place = if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.clone()) };
+                let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
+                self.parsed(&text, &self.0.context, (who, place, origin, reply))
+            }
+            Inbound::Mention { team, channel, user, user_team, text, ts, thread_ts, .. } => {
+                let implied = match &thread_ts {
+                    Some(thread) => self.run_of_thread(&channel, thread).await?,
+                    None => None,
+                };
+                let context = match &implied {
+                    Some((run, environment)) => self.0.context.in_thread_of(*run, environment),
+                    None => self.0.context.clone(),
+                };
+                // In a thread the answer belongs there; elsewhere it opens one, so that the channel stays readable.
+                let thread_ts = Some(thread_ts.unwrap_or(ts));
+                let reply = ReplyTo::Thread { channel: channel.clone(), thread_ts: thread_ts.clone(), user: user.clone() };
+                let who = Who { user, team: user_team.unwrap_or(team) };
+                let origin = Origin::Slack(SlackPlace { channel: channel.clone(), thread_ts });
+                self.parsed(&text, &context.typed_after("@alch"), (who, Place::Channel(channel), origin, reply))
+            }
+            Inbound::DirectMessage { team, channel, user, user_team, text, thread_ts, .. } => {
+                let reply = ReplyTo::Direct { channel: channel.clone(), thread_ts };
+                let who = Who { user, team: user_team.unwrap_or(team) };
+                let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
+                let context = self.0.context.typed_after("");
+                self.parsed(text.strip_prefix(&self.0.house.command_word).unwrap_or(&text), &context, (
+                    who,
+                    Place::DirectMessage,
+                    origin,
+                    reply,
+                ))
+            }
+            Inbound::Action { team, user, user_team, channel, message_ts, thread_ts, action_id, value, response_url, .. } => {
+                let Some(channel) = channel else { return Ok(Read::Nothing) };
+                let (words, queue) = match (clicked(&action_id, value.as_deref()), action_id.as_str()) {
+                    (Some(command), _) => (command.text(), false),
+                    (None, action::QUEUE) => (value.unwrap_or_default(), true),
+                    (None, _) => return Ok(Read::Nothing),
+                };
+                let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
+                let who = Who { user, team: user_team.unwrap_or(team) };
+                let place = if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.clone()) };
+                let origin = Origin::Slack(SlackPlace { channel, thread_ts: thread_ts.or(message_ts) });
+                match self.parsed(&words, &self.0.context, (who, place, origin, reply)) {
+                    Read::Ask { parsed, who, place, origin, reply, .. } => {
+                        Read::Ask { parsed, who, place, origin, queue, reply }
+                    }
+                    other => other,
+                }
+            }
+            Inbound::HomeOpened { team, user, .. } if team == self.0.house.workspace => Read::Home { user },
+            Inbound::HomeOpened { .. }
+            | Inbound::ViewSubmission { .. }
+            | Inbound::UrlVerification { .. }
+            | Inbound::SslCheck
+            | Inbound::Ignored { .. } => Read::Nothing,
+        })
+    }
+
+    fn parsed(&self, text: &str, context: &Context, from: (Who, Place, Origin, ReplyTo)) -> Read {
+        let (who, place, origin, reply) = from;
+        match command::parse(text, context) {
+            Ok(parsed) => Read::Ask { parsed, who, place, origin, queue: false, reply },
+            Err(refusal) => Read::Say { message: view::refused(&refusal), reply },
+        }
+    }
+
+    async fn run_of_thread(&self, channel: &str, thread_ts: &str) -> Result<Option<(RunId, String)>, StoreError> {
+        let store = self.0.engine.store();
+        Ok(match store.run_of_thread(channel, thread_ts).await? {
+            Some(id) => store.run(id).await?.map(|run| (id, run.environment)),
+            None => None,
+        })
+    }
+}
+
+/// The command that a button stands for. Its value names a run and nothing else; what is true is read from the journal.
+fn clicked(action_id: &str, value: Option<&str>) -> Option<Command> {
+    let run: RunId = value?.parse().ok()?;
+    match action_id {
+        action::CANCEL => Some(Command::Cancel { run }),
+        action::ANSWER_WAIT => Some(Command::Answer { run, answer: Answer::WaitOn }),
+        action::ANSWER_CONTINUE => Some(Command::Answer { run, answer: Answer::Continue }),
+        action::ANSWER_UNDO => Some(Command::Answer { run, answer: Answer::Undo }),
+        _ => None,
+    }
+}

@@ -1,0 +1,42 @@
+//! How one person is answered, wherever they asked. An answer is a courtesy: what matters is in the journal.
+
+use super::Requests;
+use crate::slack::client::{Answer, Place, Post};
+use crate::slack::message::Message;
+
+/// Where an answer goes.
+#[derive(Clone, Debug)]
+pub(super) enum ReplyTo {
+    /// To the person alone, by the request's response_url.
+    Url { url: String, channel: String, user: String },
+    /// To the person alone, in a thread.
+    Thread { channel: String, thread_ts: Option<String>, user: String },
+    /// Into a direct conversation.
+    Direct { channel: String, thread_ts: Option<String> },
+}
+
+impl Requests {
+    pub(super) async fn reply(&self, to: &ReplyTo, message: &Message) {
+        let Some((client, _)) = &self.0.slack else { return };
+        let sent = match to {
+            ReplyTo::Url { url, channel, user } => match client.respond(url, message, Answer::default()).await {
+                Ok(()) => Ok(()),
+                // A response_url lives for half an hour; a request may have waited longer.
+                Err(error) => {
+                    tracing::warn!(%error, "could not answer by response_url; trying an ephemeral message");
+                    client.post_ephemeral(Place { channel, thread_ts: None }, user, message).await
+                }
+            },
+            ReplyTo::Thread { channel, thread_ts, user } => {
+                client.post_ephemeral(Place { channel, thread_ts: thread_ts.as_deref() }, user, message).await
+            }
+            ReplyTo::Direct { channel, thread_ts } => {
+                let place = Place { channel, thread_ts: thread_ts.as_deref() };
+                client.post(Post { place, broadcast: false, message, key: None }).await.map(drop)
+            }
+        };
+        if let Err(error) = sent {
+            tracing::warn!(%error, "an answer did not reach its person");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Enable rules progressively: one at a time, each watched and gated before the next.
+
+use super::{NoPlan, set_rule, step};
+use crate::domain::{Environment, Facts, Rule, RuleState, Step, StepKind};
+
+/// The steps for these rules, in the order given.
+pub(super) fn steps(rules: Vec<&Rule>, facts: &Facts, environment: &Environment) -> Result<Vec<Step>, NoPlan> {
+    let mut steps = Vec::new();
+    for rule in rules {
+        steps.push(set_rule(rule, RuleState::Enabled, facts, environment)?);
+        steps.push(step(
+            &format!("watch:{}", rule.name),
+            StepKind::Watch {
+                rule: rule.clone(),
+                lasting: environment.waits.after_enable,
+                poll: environment.waits.poll,
+            },
+        ));
+        steps.push(step(
+            &format!("gate:{}", rule.name),
+            StepKind::Gate {
+                rule: rule.clone(),
+                settle: environment.waits.settle,
+                on_inconclusive: environment.on_inconclusive,
+            },
+        ));
+    }
+    Ok(steps)
+}

@@ -1,0 +1,109 @@
+//! The flows: (command, observed facts, configuration) → plan. Pure; what the steps do to AWS is in [`steps`].
+
+mod enable;
+mod restore;
+pub mod steps;
+
+use crate::domain::{
+    Command, Environment, Facts, PLAN_VERSION, Plan, Rule, RuleState, Selection, Step, StepId, StepKind,
+};
+
+/// Why there is no plan. The text is for people.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NoPlan {
+    /// The facts lack a rule that the plan needs.
+    #[error("the rule {0} could not be read")]
+    UnreadRule(String),
+    /// AWS manages the rule; nobody else may change it.
+    #[error("the rule {rule} is managed by {by} and is never touched")]
+    Managed {
+        /// The short name.
+        rule: String,
+        /// The AWS service.
+        by: String,
+    },
+    /// Nothing was ever rolled back here.
+    #[error("there was no rollback of {0} to restore from")]
+    NoRollback(String),
+    /// The command is not a flow.
+    #[error("`{0}` does not become a run")]
+    NotAFlow(&'static str),
+}
+
+/// Makes the plan of a command.
+///
+/// # Errors
+/// When the facts do not allow one.
+pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Result<Plan, NoPlan> {
+    let steps = match command {
+        Command::Enable { rules, .. } => enable::steps(selected(rules, environment), facts, environment)?,
+        Command::Disable { rules, .. } => {
+            let mut steps = Vec::new();
+            for rule in selected(rules, environment) {
+                steps.push(set_rule(rule, RuleState::Disabled, facts, environment)?);
+            }
+            steps
+        }
+        Command::Restore { .. } => restore::steps(facts, environment)?,
+        Command::Verify { .. } => vec![step("checklist", StepKind::Checklist)],
+        Command::Rollback { .. } => vec![step(
+            "disable-all",
+            StepKind::DisableAll { rules: environment.rules.clone(), bus: environment.bus.clone() },
+        )],
+        Command::Status { .. }
+        | Command::Runs { .. }
+        | Command::Show { .. }
+        | Command::Cancel { .. }
+        | Command::Answer { .. }
+        | Command::Whoami
+        | Command::Help { .. } => return Err(NoPlan::NotAFlow(command.name())),
+    };
+    Ok(Plan {
+        version: PLAN_VERSION,
+        command: command.clone(),
+        environment: environment.name.clone(),
+        steps,
+        on_gate_failure: environment.on_gate_failure,
+    })
+}
+
+/// The rules that a flow of this command looks at before it plans.
+pub fn rules_of<'a>(command: &Command, environment: &'a Environment) -> Vec<&'a Rule> {
+    match command {
+        Command::Enable { rules, .. } | Command::Disable { rules, .. } => selected(rules, environment),
+        Command::Restore { .. } | Command::Verify { .. } | Command::Rollback { .. } => {
+            environment.rules.iter().collect()
+        }
+        Command::Status { .. }
+        | Command::Runs { .. }
+        | Command::Show { .. }
+        | Command::Cancel { .. }
+        | Command::Answer { .. }
+        | Command::Whoami
+        | Command::Help { .. } => Vec::new(),
+    }
+}
+
+fn selected<'a>(selection: &Selection, environment: &'a Environment) -> Vec<&'a Rule> {
+    match selection {
+        Selection::All => environment.rules.iter().collect(),
+        Selection::One(name) => environment.rule(name).into_iter().collect(),
+    }
+}
+
+fn step(id: &str, kind: StepKind) -> Step {
+    Step { id: StepId(id.to_owned()), kind, undo: None, needs_person: false }
+}
+
+/// The step that sets one rule's state; undone to the state that was found.
+fn set_rule(rule: &Rule, to: RuleState, facts: &Facts, environment: &Environment) -> Result<Step, NoPlan> {
+    let fact = facts.rules.get(&rule.name).ok_or_else(|| NoPlan::UnreadRule(rule.name.clone()))?;
+    if let Some(by) = &fact.managed_by {
+        return Err(NoPlan::Managed { rule: rule.name.clone(), by: by.clone() });
+    }
+    let verb = if to.is_enabled() { "enable" } else { "disable" };
+    // A rule that also matches CloudTrail's management events is enabled already, and stays what it is.
+    let to = if fact.state.is_enabled() && to.is_enabled() { fact.state } else { to };
+    let kind = StepKind::SetRule { rule: rule.clone(), bus: environment.bus.clone(), from: fact.state, to };
+    Ok(Step { undo: (fact.state != to).then_some(fact.state), ..step(&format!("{verb}:{}", rule.name), kind) })
+}

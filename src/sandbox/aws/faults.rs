@@ -1,0 +1,217 @@
+//! What can go wrong: the switches of the panel, which stay on until they are switched off, and the faults of single
+//! calls that tests plan ahead.
+
+use serde::{Deserialize, Serialize};
+
+use super::spec::Pace;
+use super::state::{QueueDepth, State};
+use jiff::Timestamp;
+
+/// How many messages the switch "holds messages" puts into a queue.
+const FILL_MESSAGES: u64 = 5;
+
+/// What the switch of a queue is called whose policy it takes away.
+pub const QUEUE_DENIED: &str = "denied";
+
+pub const THROTTLE_ALL: &str = "aws.throttle-all";
+pub const THROTTLE_SOME: &str = "aws.throttle-some";
+pub const UNREACHABLE: &str = "aws.unreachable";
+pub const SLOW: &str = "aws.slow";
+pub const METRICS_FORBIDDEN: &str = "aws.metrics-forbidden";
+pub const METRICS_INCOMPLETE: &str = "aws.metrics-incomplete";
+pub const ENABLE_DENIED: &str = "aws.enable-denied";
+pub const STALE_READS: &str = "aws.stale-reads";
+
+/// One switch of the panel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// What [`World::set_fault`](super::World::set_fault) takes.
+    pub id: String,
+    /// A short sentence for the panel.
+    pub label: String,
+    /// Where it stands on the panel.
+    pub group: FaultGroup,
+    /// The environment that it concerns; `None` for all of them.
+    pub environment: Option<String>,
+    /// Whether it is on. A momentary one never is.
+    pub active: bool,
+    /// Whether it does something once instead of staying on.
+    pub momentary: bool,
+}
+
+/// The panel's sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum FaultGroup {
+    /// Of one rule.
+    Rules,
+    /// Of the function.
+    Function,
+    /// Of a queue.
+    Queue,
+    /// Of everything else: alarms, the table, the service itself.
+    #[serde(rename = "AWS")]
+    Aws,
+}
+
+/// A fault of the next calls of one operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiFault {
+    /// The operation's name, for example `EnableRule`; `*` for any.
+    pub operation: String,
+    /// How many calls it meets.
+    pub times: u32,
+    /// What happens to them.
+    pub how: Failure,
+}
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    /// Refused: too many calls.
+    Throttle,
+    /// Refused by an error inside the service.
+    ServerError,
+    /// Refused since somebody else is changing the same rule.
+    Conflict,
+    /// Refused: not allowed.
+    AccessDenied,
+    /// Never answered, and without effect. The connection stays open until the caller gives up.
+    Hang,
+    /// The connection breaks before the call has an effect.
+    BeforeEffect,
+    /// The call has its effect, and then the connection breaks.
+    AfterEffect,
+}
+
+pub fn rule_fault(environment: &str, short: &str, what: &str) -> String {
+    format!("{environment}.rule.{short}.{what}")
+}
+
+pub fn function_fault(environment: &str, what: &str) -> String {
+    format!("{environment}.function.{what}")
+}
+
+pub fn queue_fault(environment: &str, name: &str, what: &str) -> String {
+    format!("{environment}.queue.{name}.{what}")
+}
+
+pub fn alarm_fault(environment: &str, name: &str) -> String {
+    format!("{environment}.alarm.{name}.raised")
+}
+
+/// What a switch does beyond being on.
+enum Effect {
+    None,
+    Fill(String),
+    Empty(String),
+    Policy(String),
+    Alarms,
+    TimeToLive,
+}
+
+impl State {
+    /// The panel's switches, in the order in which they are shown.
+    pub fn switches(&self) -> Vec<Fault> {
+        self.all_switches().into_iter().map(|(fault, _)| fault).collect()
+    }
+
+    /// Switches one fault; says whether there is such a one. Off heals.
+    pub fn switch(&mut self, id: &str, on: bool, now: Timestamp, pace: &Pace) -> bool {
+        let Some((fault, effect)) = self.all_switches().into_iter().find(|(fault, _)| fault.id == id) else {
+            return false;
+        };
+        if fault.active == on && !fault.momentary {
+            return true;
+        }
+        if on && !fault.momentary {
+            self.faults.insert(fault.id);
+        } else {
+            self.faults.remove(id);
+        }
+        let environment = fault.environment.unwrap_or_default();
+        match effect {
+            Effect::None => {}
+            Effect::Fill(queue) => {
+                if let Some(depth) = self.depth_mut(&environment, &queue) {
+                    let visible = depth.visible;
+                    depth.visible = if on { visible + FILL_MESSAGES } else { visible.saturating_sub(FILL_MESSAGES) };
+                }
+            }
+            Effect::Empty(queue) if on => {
+                self.faults.remove(&queue_fault(&environment, &queue, "fill"));
+                if let Some(depth) = self.depth_mut(&environment, &queue) {
+                    *depth = QueueDepth::default();
+                }
+            }
+            Effect::Empty(_) => {}
+            Effect::Policy(queue) => self.apply_queue_policy(&environment, &queue),
+            Effect::Alarms => self.evaluate_alarms(now, pace),
+            Effect::TimeToLive => {
+                let stack = self.stacks.iter().find(|stack| stack.environment == environment);
+                let name = stack.map(|stack| stack.table.clone());
+                for table in self.tables.iter_mut().filter(|table| Some(&table.name) == name.as_ref()) {
+                    table.ttl_enabled = !on;
+                }
+            }
+        }
+        true
+    }
+
+    fn depth_mut(&mut self, environment: &str, name: &str) -> Option<&mut QueueDepth> {
+        let mut queues = self.queues.iter_mut();
+        let queue = queues.find(|queue| queue.environment == environment && queue.name == name)?;
+        Some(&mut queue.depth)
+    }
+
+    fn all_switches(&self) -> Vec<(Fault, Effect)> {
+        use FaultGroup::{Aws, Function, Queue, Rules};
+        let mut all = Vec::new();
+        let mut add = |environment: Option<&str>, group, id: String, label: String, effect| {
+            let momentary = matches!(effect, Effect::Empty(_));
+            let active = self.faults.contains(&id);
+            let environment = environment.map(str::to_owned);
+            all.push((Fault { id, label, group, environment, active, momentary }, effect));
+        };
+        for stack in &self.stacks {
+            let env = stack.environment.as_str();
+            for rule in &stack.rules {
+                let short = &rule.short;
+                let mut rule = |what: &str, says: &str| {
+                    add(Some(env), Rules, rule_fault(env, short, what), format!("{short} {says}"), Effect::None);
+                };
+                rule("fails", "fails to reach its target");
+                rule("silent", "has no traffic");
+                rule("throttled", "is throttled");
+            }
+            for (what, says) in [("errors", "The function fails"), ("throttles", "The function is throttled")] {
+                add(Some(env), Function, function_fault(env, what), says.to_owned(), Effect::None);
+            }
+            for name in &stack.dlqs {
+                let mut queue = |what: &str, label: String, effect| {
+                    add(Some(env), Queue, queue_fault(env, name, what), label, effect);
+                };
+                queue("fill", format!("{name} holds {FILL_MESSAGES} messages more"), Effect::Fill(name.clone()));
+                queue("empty", format!("Empty {name}"), Effect::Empty(name.clone()));
+                queue(QUEUE_DENIED, format!("{name} lets nobody write"), Effect::Policy(name.clone()));
+            }
+            for alarm in &stack.alarms {
+                add(Some(env), Aws, alarm_fault(env, &alarm.name), format!("{} goes off", alarm.name), Effect::Alarms);
+            }
+            let label = format!("{} has its time to live off", stack.table);
+            add(Some(env), Aws, format!("{env}.table.ttl-off"), label, Effect::TimeToLive);
+        }
+        for (id, label) in [
+            (THROTTLE_ALL, "AWS throttles every call"),
+            (THROTTLE_SOME, "AWS throttles every third call"),
+            (UNREACHABLE, "AWS is unreachable"),
+            (SLOW, "AWS is slow"),
+            (METRICS_FORBIDDEN, "Metrics are forbidden"),
+            (METRICS_INCOMPLETE, "Metrics cannot be read completely"),
+            (ENABLE_DENIED, "Enabling a rule is forbidden"),
+            (STALE_READS, "Reads of rules are some seconds old"),
+        ] {
+            add(None, Aws, id.to_owned(), label.to_owned(), Effect::None);
+        }
+        all
+    }
+}

@@ -1,0 +1,165 @@
+//! How the world moves on: everything that happens between two moments, in the order of time. Computed from the time
+//! elapsed alone, so that the same calls at the same times always find the same world; nothing runs in between.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::build::queue_metric;
+use super::faults::{QUEUE_DENIED, function_fault, queue_fault, rule_fault};
+use super::metrics::MetricKey;
+use super::spec::Pace;
+use super::state::{Rule, State, Target};
+
+/// The longest gap that is played out: a world that was left for longer wakes up with its last hour.
+const CATCH_UP_MAX: SignedDuration = SignedDuration::from_hours(1);
+
+/// How far back the panel counts.
+pub const PANEL_WINDOW: SignedDuration = SignedDuration::from_mins(5);
+
+/// One thing that happens at one moment. Of those at the same moment, the first here goes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Happening {
+    Event {
+        bus: usize,
+        rule: usize,
+    },
+    /// Queues publish their depth each full minute.
+    QueueMetrics,
+    AlarmEvaluation,
+}
+
+impl State {
+    /// Lets everything happen that is due until `now`.
+    pub fn advance(&mut self, now: Timestamp, pace: &Pace) {
+        if now > self.reached {
+            let from = self.reached.max(now - CATCH_UP_MAX);
+            for (at, happening) in self.due(from, now, pace) {
+                match happening {
+                    Happening::Event { bus, rule } => self.deliver(at, bus, rule),
+                    Happening::QueueMetrics => self.publish_queues(at),
+                    Happening::AlarmEvaluation => self.evaluate_alarms(at, pace),
+                }
+            }
+            self.reached = now;
+        }
+        let recent = PANEL_WINDOW.max(pace.alarm_window + pace.metric_delay);
+        self.metrics.publish(self.reached - pace.metric_delay, self.reached - recent);
+    }
+
+    fn due(&self, from: Timestamp, now: Timestamp, pace: &Pace) -> Vec<(Timestamp, Happening)> {
+        let mut due = Vec::new();
+        for (bus_index, bus) in self.buses.iter().enumerate() {
+            for (rule_index, rule) in bus.rules.iter().enumerate() {
+                if !rule.has_traffic || !rule.state.lets_events_through() || self.rule_fault(rule, "silent") {
+                    continue;
+                }
+                // Each rule has its own place within the gap, so that rules do not move in step.
+                let share = i32::try_from(rule_index + 1).unwrap_or(1);
+                let rules = i32::try_from(bus.rules.len()).unwrap_or(1);
+                let phase = pace.event_gap / rules * share;
+                let event = Happening::Event { bus: bus_index, rule: rule_index };
+                due.extend(beats(rule.since + phase, pace.event_gap, from, now).map(|at| (at, event)));
+            }
+        }
+        let minute = SignedDuration::from_mins(1);
+        due.extend(beats(Timestamp::UNIX_EPOCH, minute, from, now).map(|at| (at, Happening::QueueMetrics)));
+        let evaluations = beats(Timestamp::UNIX_EPOCH, pace.alarm_period, from, now);
+        due.extend(evaluations.map(|at| (at, Happening::AlarmEvaluation)));
+        due.sort();
+        due
+    }
+
+    fn deliver(&mut self, at: Timestamp, bus: usize, rule: usize) {
+        let (bus, rule) = (&self.buses[bus], &self.buses[bus].rules[rule]);
+        let metric = |name: &str| bus.rule_metric(&rule.name, name);
+        let mut happened = vec![
+            (metric("TriggeredRules"), 1.0),
+            (MetricKey::new(&bus.place, "AWS/Events", "MatchedEvents", &[]), 1.0),
+        ];
+        let targets = rule.targets.clone();
+        let fails = self.rule_fault(rule, "fails");
+        if self.rule_fault(rule, "throttled") {
+            happened.push((metric("ThrottledRules"), 1.0));
+        } else if fails {
+            happened.push((metric("Invocations"), 1.0));
+            happened.push((metric("FailedInvocations"), 1.0));
+            for arrived in targets.iter().filter_map(|target| self.dead_letter_arrives(target)) {
+                let name = if arrived { "InvocationsSentToDlq" } else { "InvocationsFailedToBeSentToDlq" };
+                happened.push((metric(name), 1.0));
+            }
+        } else {
+            happened.push((metric("Invocations"), 1.0));
+            happened.extend(targets.iter().flat_map(|target| self.invoke(at, target)));
+        }
+        let bus_arn = bus.arn();
+        for archive in self.archives.iter_mut().filter(|archive| archive.bus_arn == bus_arn) {
+            archive.events += 1;
+        }
+        let dead_letters = targets.iter().filter(|_| fails).filter_map(|target| target.dlq_arn.as_deref());
+        for arn in dead_letters {
+            for queue in self.queues.iter_mut().filter(|queue| queue.arn() == arn && queue.policy.is_some()) {
+                queue.depth.visible += 1;
+            }
+        }
+        for (key, value) in happened {
+            self.metrics.record(at, key, value);
+        }
+    }
+
+    /// Whether what cannot be delivered to `target` gets to its dead-letter queue; `None` without one.
+    fn dead_letter_arrives(&self, target: &Target) -> Option<bool> {
+        let arn = target.dlq_arn.as_deref()?;
+        Some(self.queues.iter().any(|queue| queue.arn() == arn && queue.policy.is_some()))
+    }
+
+    /// One asynchronous invocation of the function, as its metrics tell it. The retries of a failed one are left out.
+    fn invoke(&self, at: Timestamp, target: &Target) -> Vec<(MetricKey, f64)> {
+        let Some(function) = self.functions.iter().find(|function| function.arn() == target.arn) else {
+            return Vec::new();
+        };
+        let fault = |what: &str| self.fault(&function_fault(&function.environment, what));
+        if fault("throttles") {
+            return vec![(function.metric("Throttles"), 1.0)];
+        }
+        let milliseconds = 180.0 + (at.as_second().rem_euclid(7) * 15) as f64;
+        vec![
+            (function.metric("Invocations"), 1.0),
+            (function.metric("Errors"), if fault("errors") { 1.0 } else { 0.0 }),
+            (function.metric("Throttles"), 0.0),
+            (function.metric("Duration"), milliseconds),
+        ]
+    }
+
+    fn publish_queues(&mut self, at: Timestamp) {
+        for queue in &self.queues {
+            self.metrics.record(at, queue_metric(&queue.place, &queue.name), queue.depth.visible as f64);
+        }
+    }
+
+    fn rule_fault(&self, rule: &Rule, what: &str) -> bool {
+        let owner = rule.owner.as_ref();
+        owner.is_some_and(|(environment, short)| self.fault(&rule_fault(environment, short, what)))
+    }
+
+    /// Gives a queue its policy back, or takes it away, as its fault says.
+    pub fn apply_queue_policy(&mut self, environment: &str, name: &str) {
+        let denied = self.fault(&queue_fault(environment, name, QUEUE_DENIED));
+        let Some(bus) = self.stacks.iter().find(|stack| stack.environment == environment).map(|stack| &stack.bus)
+        else {
+            return;
+        };
+        let queues = self.queues.iter_mut().filter(|queue| queue.environment == environment && queue.name == name);
+        for queue in queues {
+            queue.policy = (!denied).then(|| super::state::Queue::event_policy(&queue.place, name, bus));
+        }
+    }
+}
+
+/// The moments `first`, `first + gap`, … that lie after `from` and not after `until`.
+fn beats(first: Timestamp, gap: SignedDuration, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Timestamp> {
+    let gap = gap.as_nanos();
+    let since_first = from.duration_since(first).as_nanos();
+    let next = if gap <= 0 || since_first < 0 { 0 } else { since_first / gap + 1 };
+    (next..)
+        .map_while(move |beat| first.checked_add(SignedDuration::from_nanos_i128(beat * gap)).ok())
+        .take_while(move |at| gap > 0 && *at <= until)
+}

@@ -1,0 +1,111 @@
+//! What tests reach into the world with, past its wire protocols: to look at a resource as it truly is, or to change it
+//! behind the bot's back. Names are taken as they are; of two resources of one name in two accounts, the first is meant.
+
+use super::state::{AlarmState, QueueDepth, RuleState};
+use super::world::World;
+
+/// Where a message is put in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageState {
+    /// There to be taken.
+    Visible,
+    /// Taken and not deleted.
+    InFlight,
+    /// Not to be seen yet.
+    Delayed,
+}
+
+impl World {
+    /// A rule's state, or `None` if there is no such rule.
+    pub fn rule_state(&self, bus: &str, rule: &str) -> Option<RuleState> {
+        self.ticked().state.rule_mut(bus, rule).map(|rule| rule.state)
+    }
+
+    /// Brings a rule to a state; says whether there is such a rule.
+    pub fn set_rule_state(&self, bus: &str, rule: &str, state: RuleState) -> bool {
+        let now = self.clock().now();
+        let mut inner = self.ticked();
+        let Some(rule) = inner.state.rule_mut(bus, rule) else { return false };
+        rule.before = std::mem::replace(&mut rule.state, state);
+        rule.since = now;
+        true
+    }
+
+    /// Takes a rule away; says whether there was one.
+    pub fn delete_rule(&self, bus: &str, rule: &str) -> bool {
+        let mut inner = self.ticked();
+        let Some(bus) = inner.state.bus_mut(bus) else { return false };
+        let before = bus.rules.len();
+        bus.rules.retain(|known| known.name != rule);
+        bus.rules.len() < before
+    }
+
+    /// Lets somebody else manage a rule, or nobody; says whether there is such a rule.
+    pub fn set_managed_by(&self, bus: &str, rule: &str, principal: Option<&str>) -> bool {
+        let mut inner = self.ticked();
+        let rule = inner.state.rule_mut(bus, rule);
+        rule.map(|rule| rule.managed_by = principal.map(str::to_owned)).is_some()
+    }
+
+    /// Points a rule's first target elsewhere; says whether there is such a target.
+    pub fn set_target(&self, bus: &str, rule: &str, arn: &str) -> bool {
+        let mut inner = self.ticked();
+        let target = inner.state.rule_mut(bus, rule).and_then(|rule| rule.targets.first_mut());
+        target.map(|target| target.arn = arn.to_owned()).is_some()
+    }
+
+    /// What lies in a queue, or `None` if there is no such queue.
+    pub fn queue_depth(&self, queue: &str) -> Option<QueueDepth> {
+        self.ticked().state.queue_mut(queue).map(|queue| queue.depth)
+    }
+
+    /// Puts one message into a queue; says whether there is such a queue.
+    pub fn put_message(&self, queue: &str, state: MessageState) -> bool {
+        let mut inner = self.ticked();
+        let Some(queue) = inner.state.queue_mut(queue) else { return false };
+        match state {
+            MessageState::Visible => queue.depth.visible += 1,
+            MessageState::InFlight => queue.depth.in_flight += 1,
+            MessageState::Delayed => queue.depth.delayed += 1,
+        }
+        true
+    }
+
+    /// Empties a queue; says whether there is such a queue.
+    pub fn purge_queue(&self, queue: &str) -> bool {
+        let mut inner = self.ticked();
+        inner.state.queue_mut(queue).map(|queue| queue.depth = QueueDepth::default()).is_some()
+    }
+
+    /// An alarm's state, or `None` if there is no such alarm.
+    pub fn alarm_state(&self, alarm: &str) -> Option<AlarmState> {
+        self.ticked().state.alarms.iter().find(|known| known.name == alarm).map(|alarm| alarm.state)
+    }
+
+    /// Holds an alarm in a state until it is let go with `None`; says whether there is such an alarm. In either case
+    /// all alarms are evaluated at once.
+    pub fn set_alarm(&self, alarm: &str, state: Option<AlarmState>) -> bool {
+        let now = self.clock().now();
+        let mut inner = self.ticked();
+        let inner = &mut *inner;
+        let Some(alarm) = inner.state.alarms.iter_mut().find(|known| known.name == alarm) else { return false };
+        alarm.held = state;
+        inner.state.evaluate_alarms(now, &inner.pace);
+        true
+    }
+
+    /// Takes an alarm away; says whether there was one.
+    pub fn delete_alarm(&self, alarm: &str) -> bool {
+        let mut inner = self.ticked();
+        let before = inner.state.alarms.len();
+        inner.state.alarms.retain(|known| known.name != alarm);
+        inner.state.alarms.len() < before
+    }
+
+    /// Switches a table's time to live; says whether there is such a table.
+    pub fn set_ttl(&self, table: &str, enabled: bool) -> bool {
+        let mut inner = self.ticked();
+        let table = inner.state.tables.iter_mut().find(|known| known.name == table);
+        table.map(|table| table.ttl_enabled = enabled).is_some()
+    }
+}

@@ -1,0 +1,72 @@
+//! Errors as the services tell them: the code, the status, and what the older clients of two services know it as.
+
+use super::wire::Service;
+
+/// An error that a call is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: &'static str,
+    /// The code of the query protocol, where a service carries it along.
+    pub query_code: &'static str,
+    pub status: u16,
+    pub message: String,
+    /// Whether the world does not know what was asked of it: never right in a test.
+    pub unknown: bool,
+}
+
+impl Refusal {
+    /// An error of the caller's making.
+    pub fn sender(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, query_code: code, status: 400, message: message.into(), unknown: false }
+    }
+
+    /// An error for something that the real service might know and the world does not.
+    pub fn unmodelled(code: &'static str, message: impl Into<String>) -> Self {
+        Self { unknown: true, ..Self::sender(code, message) }
+    }
+
+    pub fn unknown_operation(service: Option<Service>, operation: &str) -> Self {
+        let message = format!("the operation {operation} is not known here");
+        match service {
+            Some(Service::Sts) => Self::unmodelled("InvalidAction", message),
+            Some(Service::CloudWatch) => Self { status: 404, ..Self::unmodelled("UnknownOperationException", message) },
+            Some(Service::Events | Service::Sqs | Service::DynamoDb) | None => {
+                Self::unmodelled("UnknownOperationException", message)
+            }
+        }
+    }
+
+    pub fn throttled(service: Service) -> Self {
+        let code = match service {
+            Service::Events | Service::DynamoDb => "ThrottlingException",
+            Service::CloudWatch | Service::Sts => "Throttling",
+            Service::Sqs => "RequestThrottled",
+        };
+        Self::sender(code, "Rate exceeded")
+    }
+
+    pub fn server_error(service: Service) -> Self {
+        let (code, query_code) = match service {
+            Service::Events => ("InternalException", "InternalException"),
+            Service::CloudWatch => ("InternalServiceFault", "InternalServiceError"),
+            Service::Sqs | Service::Sts => ("InternalFailure", "InternalFailure"),
+            Service::DynamoDb => ("InternalServerError", "InternalServerError"),
+        };
+        Self { query_code, status: 500, ..Self::sender(code, "Internal error") }
+    }
+
+    /// Somebody else is changing the same thing; only EventBridge says so here.
+    pub fn conflict() -> Self {
+        Self::sender("ConcurrentModificationException", "Another change to this rule or target is under way.")
+    }
+
+    pub fn access_denied(service: Service, operation: &str) -> Self {
+        let message = format!("not authorized to perform: {}:{operation}", service.iam_prefix());
+        let (code, query_code, status) = match service {
+            Service::Events | Service::DynamoDb => ("AccessDeniedException", "AccessDeniedException", 400),
+            Service::CloudWatch | Service::Sqs => ("AccessDeniedException", "AccessDenied", 403),
+            Service::Sts => ("AccessDenied", "AccessDenied", 403),
+        };
+        Self { query_code, status, ..Self::sender(code, message) }
+    }
+}

@@ -1,0 +1,271 @@
+//! The world's resources as values: buses, rules, queues, functions, tables, alarms. How they change over time is in
+//! `flow` and `alarms`, how they answer calls in one file a service.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::metrics::{MetricKey, Metrics};
+use super::spec::StackSpec;
+
+/// An account and a region: where a resource is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    pub account: String,
+    pub region: String,
+}
+
+impl Place {
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
+    }
+}
+
+/// A rule's state, as EventBridge names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RuleState {
+    /// Events that match reach the targets.
+    Enabled,
+    /// Events that match go nowhere.
+    Disabled,
+    /// Enabled, and told of management events as well.
+    EnabledWithAllCloudtrailManagementEvents,
+}
+
+impl RuleState {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "ENABLED",
+            Self::Disabled => "DISABLED",
+            Self::EnabledWithAllCloudtrailManagementEvents => "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS",
+        }
+    }
+
+    pub(super) fn lets_events_through(self) -> bool {
+        self != Self::Disabled
+    }
+}
+
+/// An alarm's state, as CloudWatch names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AlarmState {
+    /// Below the threshold.
+    Ok,
+    /// At the threshold or above.
+    Alarm,
+    /// It cannot tell.
+    InsufficientData,
+}
+
+impl AlarmState {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Alarm => "ALARM",
+            Self::InsufficientData => "INSUFFICIENT_DATA",
+        }
+    }
+}
+
+/// What lies in a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueDepth {
+    /// Messages that a consumer could take.
+    pub visible: u64,
+    /// Messages that a consumer has taken and not deleted.
+    pub in_flight: u64,
+    /// Messages that are not to be seen yet.
+    pub delayed: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Bus {
+    pub place: Place,
+    pub name: String,
+    pub created: Timestamp,
+    pub rules: Vec<Rule>,
+}
+
+impl Bus {
+    pub fn arn(&self) -> String {
+        self.place.arn("events", &format!("event-bus/{}", self.name))
+    }
+
+    pub fn is_default(&self) -> bool {
+        self.name == "default"
+    }
+
+    pub fn rule_arn(&self, rule: &Rule) -> String {
+        let path = if self.is_default() { rule.name.clone() } else { format!("{}/{}", self.name, rule.name) };
+        self.place.arn("events", &format!("rule/{path}"))
+    }
+
+    /// A metric of one rule: the default bus's rules are told apart by the rule alone, others by bus and rule.
+    pub fn rule_metric(&self, rule: &str, name: &str) -> MetricKey {
+        let both = [("EventBusName", self.name.as_str()), ("RuleName", rule)];
+        MetricKey::new(&self.place, "AWS/Events", name, if self.is_default() { &both[1..] } else { &both })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Rule {
+    pub name: String,
+    /// Environment and short name, for the rules that a stack's spec names.
+    pub owner: Option<(String, String)>,
+    pub state: RuleState,
+    /// When the rule came to its state.
+    pub since: Timestamp,
+    /// The state before that, for reads that come too late.
+    pub before: RuleState,
+    pub managed_by: Option<String>,
+    pub pattern: Value,
+    pub targets: Vec<Target>,
+    /// Whether events come for this rule at all.
+    pub has_traffic: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Target {
+    pub id: String,
+    pub arn: String,
+    pub dlq_arn: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Archive {
+    pub place: Place,
+    pub name: String,
+    pub bus_arn: String,
+    pub created: Timestamp,
+    pub events: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Queue {
+    pub place: Place,
+    pub name: String,
+    pub environment: String,
+    pub depth: QueueDepth,
+    /// Without it, EventBridge cannot write to the queue.
+    pub policy: Option<Value>,
+    pub created: Timestamp,
+}
+
+impl Queue {
+    pub fn arn(&self) -> String {
+        self.place.arn("sqs", &self.name)
+    }
+
+    /// The policy that lets EventBridge send what the rules of `bus` could not deliver.
+    pub fn event_policy(place: &Place, name: &str, bus: &str) -> Value {
+        json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Sid": "events",
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": place.arn("sqs", name),
+                "Condition": {"ArnLike": {"aws:SourceArn": place.arn("events", &format!("rule/{bus}/*"))}},
+            }],
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Function {
+    pub place: Place,
+    pub name: String,
+    pub environment: String,
+}
+
+impl Function {
+    pub fn arn(&self) -> String {
+        self.place.arn("lambda", &format!("function:{}", self.name))
+    }
+
+    pub fn metric(&self, name: &str) -> MetricKey {
+        MetricKey::new(&self.place, "AWS/Lambda", name, &[("FunctionName", &self.name)])
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Table {
+    pub place: Place,
+    pub name: String,
+    pub key: String,
+    pub ttl_attribute: String,
+    pub ttl_enabled: bool,
+    pub created: Timestamp,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Alarm {
+    pub place: Place,
+    pub environment: String,
+    pub name: String,
+    pub topic_arn: String,
+    /// `None` for an alarm whose metric the world does not have.
+    pub metric: Option<MetricKey>,
+    pub statistic: String,
+    pub threshold: f64,
+    pub state: AlarmState,
+    pub reason: String,
+    /// When it came to its state.
+    pub since: Timestamp,
+    /// A state that it is held in, whatever its metric says.
+    pub held: Option<AlarmState>,
+    pub created: Timestamp,
+}
+
+/// A role that somebody assumed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Session {
+    pub access_key: String,
+    pub account: String,
+    pub role: String,
+    pub name: String,
+    pub source_identity: Option<String>,
+}
+
+/// All there is in the world. What is in here is what a saved world keeps.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct State {
+    pub stacks: Vec<StackSpec>,
+    /// The time until which everything that was to happen has happened.
+    pub reached: Timestamp,
+    pub buses: Vec<Bus>,
+    pub archives: Vec<Archive>,
+    pub functions: Vec<Function>,
+    pub queues: Vec<Queue>,
+    pub tables: Vec<Table>,
+    pub alarms: Vec<Alarm>,
+    pub metrics: Metrics,
+    pub sessions: Vec<Session>,
+    /// The ids of the faults that are switched on.
+    pub faults: BTreeSet<String>,
+}
+
+impl State {
+    pub fn fault(&self, id: &str) -> bool {
+        self.faults.contains(id)
+    }
+
+    /// The bus of this name; that is enough for tests, calls look further (see `events`).
+    pub fn bus_mut(&mut self, name: &str) -> Option<&mut Bus> {
+        self.buses.iter_mut().find(|bus| bus.name == name)
+    }
+
+    pub fn rule_mut(&mut self, bus: &str, rule: &str) -> Option<&mut Rule> {
+        let named = self.buses.iter_mut().filter(|known| known.name == bus);
+        named.flat_map(|bus| &mut bus.rules).find(|known| known.name == rule)
+    }
+
+    pub fn queue_mut(&mut self, name: &str) -> Option<&mut Queue> {
+        self.queues.iter_mut().find(|queue| queue.name == name)
+    }
+}

@@ -1,0 +1,91 @@
+//! STS's operations: who one is, and assuming a role. Any role of an account that a stack is in may be assumed.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::input::Input;
+use super::refusal::Refusal;
+use super::serve::CallContext;
+use super::state::{Session, State};
+use super::wire::Service;
+
+/// The oldest sessions are forgotten beyond this many.
+const SESSIONS_MAX: usize = 1_000;
+
+pub fn answer(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
+    match call.operation {
+        "GetCallerIdentity" => Ok(identity(state, call)),
+        "AssumeRole" => assume_role(state, call, input),
+        other => Err(Refusal::unknown_operation(Some(Service::Sts), other)),
+    }
+}
+
+fn identity(state: &State, call: &CallContext) -> Value {
+    let key = call.caller.access_key.as_deref();
+    if let Some(session) = state.sessions.iter().find(|session| Some(session.access_key.as_str()) == key) {
+        return json!({
+            "Account": session.account,
+            "Arn": session_arn(session),
+            "UserId": format!("AROASANDBOXROLE:{}", session.name),
+        });
+    }
+    let account = state.stacks.first().map_or("000000000000", |stack| stack.account.as_str());
+    json!({"Account": account, "Arn": format!("arn:aws:iam::{account}:user/sandbox"), "UserId": "AIDASANDBOX"})
+}
+
+fn session_arn(session: &Session) -> String {
+    format!("arn:aws:sts::{}:assumed-role/{}/{}", session.account, session.role, session.name)
+}
+
+fn assume_role(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
+    let arn = input.required("RoleArn")?;
+    let name = input.required("RoleSessionName")?;
+    let source_identity = input.text("SourceIdentity");
+    for text in std::iter::once(name).chain(source_identity) {
+        let fits = text.chars().all(|letter| letter.is_ascii_alphanumeric() || "_+=,.@-".contains(letter));
+        if !fits || !(2..=64).contains(&text.len()) {
+            return Err(input.wrong(format!("the value {text} must satisfy the pattern [\\w+=,.@-]{{2,64}}")));
+        }
+    }
+    let seconds: i64 = match input.text("DurationSeconds") {
+        None => 3_600,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|seconds| (900..=43_200).contains(seconds))
+            .ok_or_else(|| input.wrong("DurationSeconds must be between 900 and 43200"))?,
+    };
+    let (account, role) = arn
+        .strip_prefix("arn:aws:iam::")
+        .and_then(|rest| rest.split_once(":role/"))
+        .ok_or_else(|| input.wrong(format!("{arn} is invalid")))?;
+    if state.stacks.iter().all(|stack| stack.account != account) {
+        return Err(Refusal::access_denied(Service::Sts, "AssumeRole"));
+    }
+    if state.sessions.len() >= SESSIONS_MAX {
+        state.sessions.remove(0);
+    }
+    // Keys are numbered, so that each session has its own, also after the oldest were forgotten.
+    let number = state.sessions.last().and_then(|last| last.access_key.get(11..)?.parse::<u32>().ok()).unwrap_or(0) + 1;
+    let session = Session {
+        access_key: format!("ASIASANDBOX{number:09}"),
+        account: account.to_owned(),
+        role: role.rsplit('/').next().unwrap_or(role).to_owned(),
+        name: name.to_owned(),
+        source_identity: source_identity.map(str::to_owned),
+    };
+    let mut answer = json!({
+        "Credentials": {
+            "AccessKeyId": session.access_key,
+            "SecretAccessKey": "sandbox",
+            "SessionToken": "sandbox",
+            "Expiration": (call.now + SignedDuration::from_secs(seconds)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        },
+        "AssumedRoleUser": {"AssumedRoleId": format!("AROASANDBOXROLE:{name}"), "Arn": session_arn(&session)},
+    });
+    if let Some(source_identity) = source_identity {
+        answer["SourceIdentity"] = json!(source_identity);
+    }
+    state.sessions.push(session);
+    Ok(answer)
+}

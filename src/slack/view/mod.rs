@@ -1,0 +1,62 @@
+//! How a run looks in Slack: pure functions from a journal, or the run folded from it, to messages.
+//!
+//! The card shows the run as it is now and is rendered anew; the messages of the thread each follow from the journal up
+//! to one event and never change. Nothing here waits, asks the clock or knows how messages are sent.
+
+mod blocks;
+mod card;
+mod checks;
+mod home;
+mod markup;
+mod reply;
+mod show;
+mod status;
+mod terminal;
+mod thread;
+mod words;
+
+#[cfg(test)]
+mod journals;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+pub use card::{card, card_changes_at};
+pub use home::home;
+pub use reply::{Who, answer_accepted, cancel_accepted, held, help, refusal, refused, stale_click, whoami};
+pub use show::{runs_list, show};
+pub use status::{EnvironmentStatus, status};
+pub use terminal::terminal;
+pub use thread::{ThreadMessage, thread};
+
+use crate::domain::Environment;
+
+/// What the views know beside the run.
+#[derive(Clone, Copy, Debug)]
+pub struct ViewContext<'a> {
+    /// The environments by name.
+    pub environments: &'a BTreeMap<String, Environment>,
+    /// How often the card of a run that is under way is rendered anew.
+    pub card_refresh: SignedDuration,
+    /// Who is told when something ends badly: the primary contact and the escalation; empty when not configured.
+    pub contacts: (&'a str, &'a str),
+    /// The slash command, with its slash: `/alch`.
+    pub command_word: &'a str,
+}
+
+/// The action ids of the buttons. What they are about is in their values: a run's id, or a command.
+pub mod action {
+    /// Cancel a run.
+    pub const CANCEL: &str = "cancel";
+    /// Wait on for traffic.
+    pub const ANSWER_WAIT: &str = "answer:wait";
+    /// Continue unproven.
+    pub const ANSWER_CONTINUE: &str = "answer:continue";
+    /// Undo what the run did.
+    pub const ANSWER_UNDO: &str = "answer:undo";
+    /// Queue a command behind the run that holds its environment.
+    pub const QUEUE: &str = "queue";
+}

@@ -1,0 +1,117 @@
+//! A journal on a terminal: one plain line an event, in UTC.
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::markup::tame;
+use super::words;
+use crate::domain::{Check, Event, Recorded, RuleState, Run, StepId, Verdict};
+
+/// The line of one event; `run` is the run as the event left it.
+pub fn terminal(recorded: &Recorded, run: &Run) -> String {
+    let line = format!("{} {}", clock(recorded.at), said(&recorded.event, run));
+    // A reason from AWS may hold anything; a terminal obeys control characters.
+    tame(&line).trim_end().to_owned()
+}
+
+/// The time of day, UTC.
+pub fn clock(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%H:%M:%S").to_string()
+}
+
+/// What an event says, without markup and without its time.
+pub fn said(event: &Event, run: &Run) -> String {
+    match event {
+        Event::Requested { command, actor, notes, .. } => {
+            let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
+            format!("{}: {} asked: {}{notes}", run.id, words::plain_actor(actor), command.text())
+        }
+        Event::Observed { facts } => {
+            let on = facts.rules.values().filter(|rule| rule.state.is_enabled()).count();
+            let messages: i64 = facts.dlqs.values().map(|depth| depth.total()).sum();
+            let loud = facts.alarms.values().filter(|alarm| !words::is_quiet(alarm)).count();
+            let notes: String = facts.notes.iter().map(|note| format!("; could not see: {note}")).collect();
+            format!(
+                "found {on} of {} rules enabled, {} in the DLQs, {loud} of {} alarms not OK{notes}",
+                facts.rules.len(),
+                words::count(messages, "message"),
+                facts.alarms.len()
+            )
+        }
+        Event::Planned { plan, digest } => {
+            let steps: Vec<String> = plan.steps.iter().map(|step| step.kind.title()).collect();
+            let steps = if steps.is_empty() { "nothing to do".to_owned() } else { steps.join(", ") };
+            let expected = plan.expected();
+            let takes = if expected.is_zero() { String::new() } else { format!(", takes {}", words::span(expected)) };
+            format!("plan {digest}{takes}: {steps}")
+        }
+        Event::Waiting { holder } => format!("waiting: {} is held by {holder}", run.environment),
+        Event::Locked => format!("holding {}", run.environment),
+        Event::Started { step } => format!("begins: {}", title(run, step)),
+        Event::Applied { step, change } => {
+            let rule = rule(run, step);
+            if change.changed {
+                format!(
+                    "{} {rule} ({} → {}, {})",
+                    change.to.word(),
+                    change.from.word(),
+                    change.to.word(),
+                    words::millis(change.elapsed_ms)
+                )
+            } else {
+                format!("{rule} was {} already", change.to.word())
+            }
+        }
+        Event::Checked { checks, .. } => format!("checked: {}", tally(checks)),
+        Event::Finished { step, status, summary } => {
+            let tail = if summary.is_empty() { String::new() } else { format!(": {summary}") };
+            format!("{}: {}{tail}", words::step_mark(*status).1, title(run, step))
+        }
+        Event::Troubled { problem, retry_at, .. } => {
+            format!("trouble: {problem}; trying again at {}", clock(*retry_at))
+        }
+        Event::Asked { question, until, .. } => format!("asks until {}: {question}", clock(*until)),
+        Event::Answered { answer, actor, .. } => format!("{} answered: {}", words::plain_actor(actor), answer.word()),
+        Event::CancelRequested { actor } => {
+            format!("{} asked to cancel; stopping at the next safe point", words::plain_actor(actor))
+        }
+        Event::Preempted { by } => format!("rollback {by} goes first; stopping at the next safe point"),
+        Event::Undoing { reason } => format!("undoing: {reason}"),
+        Event::Undone { step, change } => {
+            format!("{} {} again ({})", change.to.word(), rule(run, step), words::change(change))
+        }
+        Event::RulesDisabled { rules, elapsed_ms, verified } => {
+            let off = rules.iter().filter(|rule| rule.after == Some(RuleState::Disabled)).count();
+            let verified = if *verified { "verified" } else { "NOT verified" };
+            let errors: String = rules
+                .iter()
+                .filter_map(|rule| rule.error.as_ref().map(|error| format!("; {}: {error}", rule.rule.name)))
+                .collect();
+            format!("{off} of {} rules off in {}, {verified}{errors}", rules.len(), words::millis(*elapsed_ms))
+        }
+        Event::Ended { outcome, summary, next, .. } => {
+            let next = if next.is_empty() { String::new() } else { format!(" Next: {}", next.join("; ")) };
+            format!("{} {}: {summary}{next}", run.id, outcome.word())
+        }
+    }
+}
+
+fn title(run: &Run, step: &StepId) -> String {
+    run.step(step).map_or_else(|| step.to_string(), |progress| progress.step.kind.title())
+}
+
+fn rule(run: &Run, step: &StepId) -> String {
+    let rule = run.step(step).and_then(|progress| progress.step.kind.rule());
+    rule.map_or_else(|| step.to_string(), |rule| rule.name.clone())
+}
+
+/// How many passed, and the others by name.
+fn tally(checks: &[Check]) -> String {
+    let passed = checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
+    let others: String = checks
+        .iter()
+        .filter(|check| check.verdict != Verdict::Pass)
+        .map(|check| format!("; {}: {} {}", check.verdict.word(), check.title, check.value))
+        .collect();
+    let live = words::live_numbers(checks).map(|numbers| format!(" ({numbers})")).unwrap_or_default();
+    format!("{passed} of {} pass{live}{others}", checks.len())
+}

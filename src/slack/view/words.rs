@@ -1,0 +1,298 @@
+//! The words and marks that the views share. A mark never stands without its word.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::markup::{Markup, clip, md};
+use crate::domain::{
+    Actor, AlarmState, AlarmStatus, Change, Check, Command, DlqDepth, Environment, Outcome, Phase, Rule, RuleState,
+    Run, Selection, Step, StepKind, StepStatus, Verdict,
+};
+
+/// A length of time as people say it: `0.2 s`, `40 s`, `2 min 5 s`, `1 h 30 min`.
+pub fn span(span: SignedDuration) -> String {
+    let seconds = span.as_secs().max(0);
+    let of = |big: i64, unit: &str, small: i64, small_unit: &str| {
+        if small == 0 { format!("{big} {unit}") } else { format!("{big} {unit} {small} {small_unit}") }
+    };
+    match seconds {
+        0..10 => {
+            let tenths = (span.as_millis().max(0) + 50) / 100;
+            if tenths % 10 == 0 { format!("{} s", tenths / 10) } else { format!("{}.{} s", tenths / 10, tenths % 10) }
+        }
+        10..60 => format!("{seconds} s"),
+        60..3600 => of(seconds / 60, "min", seconds % 60, "s"),
+        3600..86_400 => of(seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        _ => of(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+    }
+}
+
+/// From `start` to `end`.
+pub fn between(start: Timestamp, end: Timestamp) -> SignedDuration {
+    end.duration_since(start)
+}
+
+/// Milliseconds as AWS calls are measured: `212 ms`, `1.4 s`.
+pub fn millis(ms: u64) -> String {
+    if ms < 1000 {
+        format!("{ms} ms")
+    } else {
+        span(SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX)))
+    }
+}
+
+/// `1 rule`, `3 rules`, `no rules`.
+pub fn count(number: i64, noun: &str) -> String {
+    match number {
+        0 => format!("no {noun}s"),
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+/// The command in one line: `enable signal-generated · dev`.
+pub fn subject(command: &Command) -> String {
+    let what = |verb: &str, rules: &Selection, environment: &str| match rules {
+        Selection::All => format!("{verb} all rules · {environment}"),
+        Selection::One(rule) => format!("{verb} {rule} · {environment}"),
+    };
+    match command {
+        Command::Enable { rules, environment } => what("enable", rules, environment),
+        Command::Disable { rules, environment } => what("disable", rules, environment),
+        Command::Rollback { environment } => format!("rollback · {environment}"),
+        Command::Restore { environment } => format!("restore · {environment}"),
+        Command::Verify { environment } => format!("verify · {environment}"),
+        Command::Status { .. }
+        | Command::Runs { .. }
+        | Command::Show { .. }
+        | Command::Cancel { .. }
+        | Command::Answer { .. }
+        | Command::Whoami
+        | Command::Help { .. } => command.text(),
+    }
+}
+
+/// A step's mark and, where the mark alone would be needed to know, its word.
+pub fn step_mark(status: StepStatus) -> (&'static str, &'static str) {
+    match status {
+        StepStatus::Pending => ("▫️", "to do"),
+        StepStatus::Running => ("⏳", "running"),
+        StepStatus::Done => ("✅", "done"),
+        StepStatus::Already => ("✅", "nothing to do"),
+        StepStatus::Failed => ("❌", "failed"),
+        StepStatus::Inconclusive => ("❔", "not proven"),
+        StepStatus::Unknown => ("⚠️", "unknown"),
+        StepStatus::Undone => ("↩️", "undone"),
+    }
+}
+
+/// A verdict's mark and word.
+pub fn verdict(verdict: Verdict) -> String {
+    let mark = match verdict {
+        Verdict::Pass => "✅",
+        Verdict::Inconclusive => "❔",
+        Verdict::Unknown => "⚠️",
+        Verdict::Fail => "❌",
+    };
+    format!("{mark} {}", verdict.word())
+}
+
+/// An outcome's mark and word, as the command deserves it.
+pub fn outcome(run: &Run, outcome: Outcome) -> String {
+    let mark = match outcome {
+        Outcome::Succeeded => "✅",
+        Outcome::Unproven => "❔",
+        Outcome::Failed => "❌",
+        Outcome::Cancelled => "⏹️",
+        Outcome::Preempted => "⏏️",
+        Outcome::Refused => "🚫",
+    };
+    let word = match (outcome, &run.command) {
+        (Outcome::Unproven, Command::Enable { .. } | Command::Restore { .. }) => "enabled, not yet proven",
+        _ => outcome.word(),
+    };
+    format!("{mark} {word}")
+}
+
+/// A phase's mark and word.
+pub fn phase(run: &Run) -> String {
+    match run.phase() {
+        Phase::Planning => "🔎 looking and planning".to_owned(),
+        Phase::Waiting => "⏸️ queued".to_owned(),
+        Phase::Running if run.cancel.is_some() || run.preempted.is_some() => "⏹️ stopping".to_owned(),
+        Phase::Running => "⏳ running".to_owned(),
+        Phase::Asking => "❓ waiting for an answer".to_owned(),
+        Phase::Undoing => "↩️ undoing".to_owned(),
+        Phase::Ended(ended) => outcome(run, ended),
+    }
+}
+
+/// A rule's state with its mark.
+pub fn rule_state(state: RuleState) -> String {
+    format!("{} {}", if state.is_enabled() { "🟢" } else { "⚪" }, state.word())
+}
+
+/// All rules by their states, in the environment's order where that is known.
+pub fn rule_states(states: &BTreeMap<String, RuleState>, environment: Option<&Environment>) -> Markup {
+    let place = |name: &str| {
+        let rules = environment.map_or(&[][..], |environment| environment.rules.as_slice());
+        rules.iter().position(|rule| rule.name == name).unwrap_or(rules.len())
+    };
+    let mut states: Vec<(&String, &RuleState)> = states.iter().collect();
+    states.sort_by_key(|(name, _)| place(name));
+    let kinds = |enabled: bool| {
+        let names: Vec<Markup> = states
+            .iter()
+            .filter(|(_, state)| state.is_enabled() == enabled)
+            .map(|(name, _)| Markup::from(*name))
+            .collect();
+        match (names.is_empty(), enabled) {
+            (true, _) => Markup::default(),
+            (false, true) => md!("🟢 enabled: {}", Markup::join(names, ", ")),
+            (false, false) => md!("⚪ disabled: {}", Markup::join(names, ", ")),
+        }
+    };
+    Markup::join([kinds(true), kinds(false)], "\n")
+}
+
+/// An alarm's state with its mark.
+pub fn alarm_state(state: AlarmState) -> &'static str {
+    match state {
+        AlarmState::Ok => "✅ OK",
+        AlarmState::Alarm => "🚨 in alarm",
+        AlarmState::InsufficientData => "❔ insufficient data",
+    }
+}
+
+/// Whether an alarm is OK. Insufficient data is not: it proves nothing.
+pub fn is_quiet(alarm: &AlarmStatus) -> bool {
+    alarm.state == AlarmState::Ok
+}
+
+/// What lies in a queue: `empty`, `3 messages (2 visible, 1 in flight, 0 delayed)`.
+pub fn depth(depth: &DlqDepth) -> String {
+    if depth.total() == 0 {
+        return "empty".to_owned();
+    }
+    let messages = count(depth.total(), "message");
+    format!("{messages} ({} visible, {} in flight, {} delayed)", depth.visible, depth.in_flight, depth.delayed)
+}
+
+/// A change: `disabled → enabled, 212 ms`.
+pub fn change(change: &Change) -> String {
+    if change.changed {
+        format!("{} → {}, {}", change.from.word(), change.to.word(), millis(change.elapsed_ms))
+    } else {
+        format!("was {} already", change.to.word())
+    }
+}
+
+/// A person without markup, for terminals and other plain places.
+pub fn plain_actor(actor: &Actor) -> String {
+    match actor {
+        Actor::Slack { user, .. } => format!("@{user}"),
+        Actor::Terminal { .. } | Actor::Alch => actor.to_string(),
+    }
+}
+
+/// What was counted so far, from the checks' own values: invocations and failed invocations, where both were measured.
+pub fn live_numbers(checks: &[Check]) -> Option<String> {
+    let number =
+        |name: &str| checks.iter().find(|check| check.name == name).and_then(|check| leading_number(&check.value));
+    let invocations = number("invocations").map(|n| count(n, "invocation"));
+    let failures = number("failed-invocations").map(|n| count(n, "failure"));
+    match (invocations, failures) {
+        (None, None) => None,
+        (one, other) => Some(one.into_iter().chain(other).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn leading_number(value: &str) -> Option<i64> {
+    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+    value.get(..digits)?.parse().ok()
+}
+
+/// The lines of a plan: what each step changes or how long it takes. What follows the act upon the same rule stands on
+/// its line, so that a plan has a line a rule.
+pub fn plan(steps: &[Step]) -> Vec<Markup> {
+    let mut lines: Vec<(Option<&Rule>, Markup)> = Vec::new();
+    for step in steps {
+        let rule = step.kind.rule();
+        let asks = if step.needs_person { ", then a person is asked" } else { "" };
+        match (lines.last_mut(), follow_up(&step.kind)) {
+            (Some((last, line)), Some(more)) if rule.is_some() && *last == rule => {
+                *line = md!("{}; {}{}", &*line, more, asks)
+            }
+            (Some(_) | None, _) => lines.push((rule, md!("{}{}", alone(&step.kind), asks))),
+        }
+    }
+    let numbered = lines.into_iter().enumerate();
+    numbered.map(|(index, (_, line))| md!("{}. {}", index + 1, line.cut(500))).collect()
+}
+
+fn alone(kind: &StepKind) -> Markup {
+    let title = Markup::from(clip(&kind.title(), 90)).bold();
+    match kind {
+        StepKind::SetRule { from, to, .. } if from.is_enabled() == to.is_enabled() => {
+            md!("{}: is {} already, nothing to change", title, to.word())
+        }
+        StepKind::SetRule { from, to, .. } => md!("{}: {} → {}", title, from.word(), to.word()),
+        StepKind::Watch { lasting, poll, .. } => md!("{}: for {}, looking every {}", title, *lasting, *poll),
+        StepKind::Gate { settle, .. } => md!("{}: the gate decides after {}", title, *settle),
+        StepKind::Checklist => title,
+        StepKind::DisableAll { rules, .. } => {
+            md!("{}: {}", title, rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn follow_up(kind: &StepKind) -> Option<String> {
+    match kind {
+        StepKind::Watch { lasting, poll, .. } => {
+            Some(format!("watch for {}, looking every {}", span(*lasting), span(*poll)))
+        }
+        StepKind::Gate { settle, .. } => Some(format!("gate after {} more", span(*settle))),
+        StepKind::SetRule { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_as_people_say_them() {
+        for (ms, said) in [
+            (-5, "0 s"),
+            (212, "0.2 s"),
+            (3000, "3 s"),
+            (9999, "10 s"),
+            (40_000, "40 s"),
+            (125_000, "2 min 5 s"),
+            (5_400_000, "1 h 30 min"),
+            (180_000_000, "2 d 2 h"),
+        ] {
+            assert_eq!(span(SignedDuration::from_millis(ms)), said);
+        }
+        assert_eq!(millis(212), "212 ms");
+        assert_eq!(millis(1400), "1.4 s");
+    }
+
+    #[test]
+    fn numbers_are_read_from_the_checks_values() {
+        let check = |name: &str, value: &str| Check {
+            name: name.to_owned(),
+            title: String::new(),
+            verdict: Verdict::Pass,
+            value: value.to_owned(),
+            limit: String::new(),
+            reason: String::new(),
+            evidence: Default::default(),
+        };
+        assert_eq!(live_numbers(&[]), None);
+        assert_eq!(live_numbers(&[check("failed-invocations", ""), check("invocations", "–")]), None);
+        let both = [check("failed-invocations", "0"), check("invocations", "3 in 2 min")];
+        assert_eq!(live_numbers(&both).as_deref(), Some("3 invocations, no failures"));
+    }
+}

@@ -1,0 +1,280 @@
+//! Runs and their journals: made, appended to and read.
+
+use jiff::Timestamp;
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
+
+use super::{Result, Store, StoreError, micros, time};
+use crate::domain::{Event, Recorded, Run, RunId};
+use crate::journal::link;
+
+/// A run to be made.
+#[derive(Clone, Debug)]
+pub struct NewRun<'a> {
+    /// Its first event, which is a request.
+    pub requested: &'a Event,
+    /// Where it acts.
+    pub environment: &'a str,
+    /// Whether the engine drives it; a rollback drives itself.
+    pub driven: bool,
+    /// The request in the inbox that it comes from.
+    pub inbox_key: Option<&'a str>,
+}
+
+impl Store {
+    /// Makes a run with its first event, and settles the request it comes from, in one transaction: a request becomes one
+    /// run, however often it is looked at. A rollback's request stays open until the rollback has ended.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn create_run(&self, new: NewRun<'_>, now: Timestamp) -> Result<RunId> {
+        let mut tx = self.begin().await?;
+        if let Some(key) = new.inbox_key {
+            let select = self.locking("SELECT run_id FROM inbox WHERE key = $1{lock}", " FOR UPDATE");
+            let row = sqlx::query(select).bind(key.to_owned()).fetch_optional(&mut *tx).await?;
+            if let Some(id) = row.map(|row| row.try_get::<Option<i64>, _>("run_id")).transpose()?.flatten() {
+                return Ok(RunId(id));
+            }
+        }
+        let last =
+            sqlx::query(self.locking("SELECT id, hash FROM last_run{lock}", " FOR UPDATE")).fetch_one(&mut *tx).await?;
+        let run = RunId(last.try_get::<i64, _>("id")? + 1);
+        let previous: String = last.try_get("hash")?;
+        let hash = insert(&mut tx, run, 1, now, &previous, new.requested).await?;
+        sqlx::query("UPDATE last_run SET id = $1, hash = $2").bind(run.0).bind(hash.clone()).execute(&mut *tx).await?;
+        sqlx::query(
+            "INSERT INTO runs (id, environment, created_at, head_seq, head_hash, wake_at, fence, live, projected_seq)
+             VALUES ($1, $2, $3, 1, $4, $5, 0, 1, 0)",
+        )
+        .bind(run.0)
+        .bind(new.environment.to_owned())
+        .bind(micros(now))
+        .bind(hash)
+        .bind(new.driven.then(|| micros(now)))
+        .execute(&mut *tx)
+        .await?;
+        if let Some(key) = new.inbox_key {
+            sqlx::query("UPDATE inbox SET run_id = $2, done_at = $3 WHERE key = $1")
+                .bind(key.to_owned())
+                .bind(run.0)
+                .bind(new.driven.then(|| micros(now)))
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        self.changed();
+        Ok(run)
+    }
+
+    /// Appends events as the holder of the run's lease.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when the lease has passed on; nothing is recorded then.
+    pub async fn append(&self, run: RunId, fence: i64, events: &[Event], now: Timestamp) -> Result<Vec<Recorded>> {
+        self.append_where(run, Some(fence), events, now).await
+    }
+
+    /// Appends signals, and events of runs that nobody holds a lease of: from anyone, at any time. Wakes the run.
+    ///
+    /// # Errors
+    /// When the database fails or there is no such run.
+    pub async fn signal(&self, run: RunId, events: &[Event], now: Timestamp) -> Result<Vec<Recorded>> {
+        self.append_where(run, None, events, now).await
+    }
+
+    async fn append_where(
+        &self,
+        run: RunId,
+        fence: Option<i64>,
+        events: &[Event],
+        now: Timestamp,
+    ) -> Result<Vec<Recorded>> {
+        let mut tx = self.begin().await?;
+        let select =
+            self.locking("SELECT head_seq, head_hash, fence, environment FROM runs WHERE id = $1{lock}", " FOR UPDATE");
+        let row = sqlx::query(select).bind(run.0).fetch_optional(&mut *tx).await?.ok_or(StoreError::NoRun)?;
+        if fence.is_some_and(|fence| row.try_get::<i64, _>("fence").ok() != Some(fence)) {
+            return Err(StoreError::Fenced);
+        }
+        let mut seq: i64 = row.try_get("head_seq")?;
+        let mut hash: String = row.try_get("head_hash")?;
+        let mut recorded = Vec::with_capacity(events.len());
+        for event in events {
+            seq += 1;
+            hash = insert(&mut tx, run, seq, now, &hash, event).await?;
+            recorded.push(Recorded { run, seq, at: now, event: event.clone(), hash: hash.clone() });
+        }
+        let ended = events.iter().any(|event| matches!(event, Event::Ended { .. }));
+        let statement = match (ended, fence) {
+            (true, _) => {
+                "UPDATE runs SET head_seq = $2, head_hash = $3, wake_at = NULL, live = 0 WHERE id = $1 AND $4 = $4"
+            }
+            (false, Some(_)) => "UPDATE runs SET head_seq = $2, head_hash = $3 WHERE id = $1 AND $4 = $4",
+            (false, None) => {
+                "UPDATE runs SET head_seq = $2, head_hash = $3,
+                     wake_at = CASE WHEN wake_at IS NULL THEN NULL ELSE $4 END WHERE id = $1"
+            }
+        };
+        sqlx::query(statement).bind(run.0).bind(seq).bind(hash).bind(micros(now)).execute(&mut *tx).await?;
+        if ended {
+            let environment: String = row.try_get("environment")?;
+            sqlx::query("DELETE FROM locks WHERE environment = $1 AND run_id = $2")
+                .bind(environment.clone())
+                .bind(run.0)
+                .execute(&mut *tx)
+                .await?;
+            // Those who wait for the environment look again now.
+            sqlx::query("UPDATE runs SET wake_at = $2 WHERE environment = $1 AND live = 1 AND wake_at > $2")
+                .bind(environment)
+                .bind(micros(now))
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query("UPDATE inbox SET done_at = $2 WHERE run_id = $1 AND done_at IS NULL")
+                .bind(run.0)
+                .bind(micros(now))
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        self.changed();
+        Ok(recorded)
+    }
+
+    /// The journal of a run, in order; empty when there is no such run.
+    ///
+    /// # Errors
+    /// When the database fails or holds what this version cannot read.
+    pub async fn journal(&self, run: RunId) -> Result<Vec<Recorded>> {
+        self.journal_after(run, 0).await
+    }
+
+    /// The events of a run after number `seq`.
+    ///
+    /// # Errors
+    /// As [`Store::journal`].
+    pub async fn journal_after(&self, run: RunId, seq: i64) -> Result<Vec<Recorded>> {
+        sqlx::query("SELECT run_id, seq, at, body, hash FROM events WHERE run_id = $1 AND seq > $2 ORDER BY seq")
+            .bind(run.0)
+            .bind(seq)
+            .fetch_all(&self.reads)
+            .await?
+            .iter()
+            .map(recorded)
+            .collect()
+    }
+
+    /// A run, folded from its journal.
+    ///
+    /// # Errors
+    /// As [`Store::journal`].
+    pub async fn run(&self, run: RunId) -> Result<Option<Run>> {
+        Ok(Run::from_journal(&self.journal(run).await?))
+    }
+
+    /// The newest runs first, of one environment or of all.
+    ///
+    /// # Errors
+    /// As [`Store::journal`].
+    pub async fn recent_runs(&self, environment: Option<&str>, limit: i64) -> Result<Vec<Run>> {
+        let rows = sqlx::query("SELECT id FROM runs WHERE $1 = '' OR environment = $1 ORDER BY id DESC LIMIT $2")
+            .bind(environment.unwrap_or_default().to_owned())
+            .bind(limit)
+            .fetch_all(&self.reads)
+            .await?;
+        let mut runs = Vec::with_capacity(rows.len());
+        for row in rows {
+            runs.extend(self.run(RunId(row.try_get("id")?)).await?);
+        }
+        Ok(runs)
+    }
+
+    /// The runs of an environment that have not ended, oldest first.
+    ///
+    /// # Errors
+    /// As [`Store::journal`].
+    pub async fn live_runs(&self, environment: &str) -> Result<Vec<RunId>> {
+        sqlx::query("SELECT id FROM runs WHERE live = 1 AND environment = $1 ORDER BY id")
+            .bind(environment.to_owned())
+            .fetch_all(&self.reads)
+            .await?
+            .iter()
+            .map(|row| Ok(RunId(row.try_get("id")?)))
+            .collect()
+    }
+
+    /// Checks the hash chain of all runs. Returns what does not fit, in words; nothing when all is well.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn verify_chain(&self) -> Result<Vec<String>> {
+        let mut problems = Vec::new();
+        let mut genesis = String::new();
+        let mut previous = String::new();
+        let (mut run, mut seq) = (RunId(0), 0_i64);
+        for row in sqlx::query("SELECT run_id, seq, at, body, hash FROM events ORDER BY run_id, seq")
+            .fetch_all(&self.reads)
+            .await?
+        {
+            let (row_run, row_seq) = (RunId(row.try_get("run_id")?), row.try_get::<i64, _>("seq")?);
+            if row_run != run {
+                if row_run.0 != run.0 + 1 {
+                    problems.push(format!("between {run} and {row_run} runs are missing"));
+                }
+                (run, seq) = (row_run, 0);
+                previous.clone_from(&genesis);
+            }
+            if row_seq != seq + 1 {
+                problems.push(format!("{run}: between event {seq} and {row_seq} events are missing"));
+            }
+            let (hash, body): (String, String) = (row.try_get("hash")?, row.try_get("body")?);
+            if hash != link(&previous, run, row_seq, time(&row, "at")?, &body) {
+                problems.push(format!("{run}: event {row_seq} is not what was recorded"));
+            }
+            if row_seq == 1 {
+                genesis.clone_from(&hash);
+            }
+            (seq, previous) = (row_seq, hash);
+        }
+        for row in sqlx::query(
+            "SELECT runs.id AS id FROM runs LEFT JOIN events ON events.run_id = runs.id AND events.seq = runs.head_seq
+             WHERE events.hash IS NULL OR events.hash <> runs.head_hash ORDER BY runs.id",
+        )
+        .fetch_all(&self.reads)
+        .await?
+        {
+            problems.push(format!("{}: the newest events are missing", RunId(row.try_get("id")?)));
+        }
+        Ok(problems)
+    }
+}
+
+async fn insert(
+    tx: &mut Transaction<'static, Any>,
+    run: RunId,
+    seq: i64,
+    at: Timestamp,
+    previous: &str,
+    event: &Event,
+) -> Result<String> {
+    let body = serde_json::to_string(event).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+    // The stored time has microseconds; the hash is over what is stored.
+    let hash = link(previous, run, seq, at, &body);
+    sqlx::query("INSERT INTO events (run_id, seq, at, kind, body, hash) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(run.0)
+        .bind(seq)
+        .bind(micros(at))
+        .bind(event.kind())
+        .bind(body)
+        .bind(hash.clone())
+        .execute(&mut **tx)
+        .await?;
+    Ok(hash)
+}
+
+fn recorded(row: &AnyRow) -> Result<Recorded> {
+    let body: String = row.try_get("body")?;
+    let (run, seq) = (RunId(row.try_get("run_id")?), row.try_get("seq")?);
+    let event =
+        serde_json::from_str(&body).map_err(|error| StoreError::Unreadable(format!("{run}, event {seq}: {error}")))?;
+    Ok(Recorded { run, seq, at: time(row, "at")?, event, hash: row.try_get("hash")? })
+}

@@ -1,0 +1,228 @@
+//! The database: runs with their journals and leases, locks, the inbox, and what Slack was told. All SQL is here.
+//!
+//! One dialect serves SQLite and PostgreSQL: numbered placeholders, `BIGINT` and `TEXT`. What differs is in this file:
+//! how a writing transaction begins, and that only PostgreSQL locks rows.
+
+mod inbox;
+mod journal;
+mod locks;
+mod queue;
+mod slack;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Any, AnyPool, Row, SqlSafeStr, Transaction};
+use tokio::sync::watch;
+
+pub use inbox::{Pending, Put};
+pub use journal::NewRun;
+pub use locks::{Holder, LockOutcome};
+pub use queue::Claim;
+pub use slack::SlackMessage;
+
+/// How long a statement waits for another writer of a SQLite file.
+const BUSY_TIMEOUT_MS: u32 = 5_000;
+/// How long a caller waits for a connection before it is told that the database is busy or gone.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that read a SQLite file at the same time; there is one that writes.
+const SQLITE_READERS: u32 = 4;
+/// Connections to PostgreSQL.
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the SQLite file open.
+    #[error("another alch is running on `{}`: stop it, or give this one its own database", .0.display())]
+    InUse(PathBuf),
+    /// The directory or the lock file cannot be made.
+    #[error("cannot open `{}`: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The run is driven by somebody else by now: this process must not act for it nor record.
+    #[error("the lease of the run has passed to another process")]
+    Fenced,
+    /// There is no such run.
+    #[error("there is no such run")]
+    NoRun,
+    /// A row that this version cannot read.
+    #[error("a stored record cannot be read: {0}")]
+    Unreadable(String),
+    /// The migrations do not fit.
+    #[error("the database's schema does not fit this version of alch: {0}")]
+    Schema(#[from] sqlx::migrate::MigrateError),
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// The open database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    reads: AnyPool,
+    writes: AnyPool,
+    dialect: Dialect,
+    /// Counts the changes of journals made through this process.
+    changes: Arc<watch::Sender<u64>>,
+    /// Held while the store is open, so that a second process on the same SQLite file refuses to start.
+    _lock: Option<Arc<File>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Store {
+    /// Opens the database, creates the SQLite file if it is not there, and brings the schema up to date.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, its schema is newer than this version, or, for SQLite, another process has it.
+    pub async fn open(url: &str) -> Result<Self> {
+        static DRIVERS: Once = Once::new();
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let (store, dialect) = match sqlite_path(url) {
+            Some(path) => (Self::open_sqlite(&path).await?, Dialect::Sqlite),
+            None => {
+                let pool = AnyPoolOptions::new()
+                    .max_connections(POSTGRES_CONNECTIONS)
+                    .acquire_timeout(ACQUIRE_TIMEOUT)
+                    .connect(url)
+                    .await?;
+                (Self::new(pool.clone(), pool, Dialect::Postgres, None), Dialect::Postgres)
+            }
+        };
+        migrator().run(&store.writes).await?;
+        if dialect == Dialect::Sqlite {
+            // This process alone has the file, so every lease in it belongs to a process that is gone.
+            sqlx::query("UPDATE runs SET lease_owner = NULL").execute(&store.writes).await?;
+        }
+        Ok(store)
+    }
+
+    async fn open_sqlite(path: &Path) -> Result<Self> {
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent).map_err(|source| StoreError::File { path: parent.to_owned(), source })?;
+        }
+        let mut lock_path = path.as_os_str().to_owned();
+        lock_path.push(".lock");
+        let lock_path = PathBuf::from(lock_path);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(|source| StoreError::File { path: lock_path.clone(), source })?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => StoreError::InUse(path.to_owned()),
+            TryLockError::Error(source) => StoreError::File { path: lock_path, source },
+        })?;
+        let url = format!("sqlite://{}?mode=rwc", path.display());
+        // A commit is on the disk when it returns (synchronous = FULL): an acknowledged request survives a power cut.
+        let options = || {
+            AnyPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).after_connect(|connection, _| {
+                Box::pin(async move {
+                    use sqlx::Executor;
+                    for pragma in ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"]
+                    {
+                        connection.execute(pragma).await?;
+                    }
+                    let busy = format!("PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}");
+                    connection.execute(sqlx::AssertSqlSafe(busy)).await?;
+                    Ok(())
+                })
+            })
+        };
+        let writes = options().max_connections(1).connect(&url).await?;
+        let reads = options().max_connections(SQLITE_READERS).connect_lazy(&url)?;
+        Ok(Self::new(reads, writes, Dialect::Sqlite, Some(file)))
+    }
+
+    fn new(reads: AnyPool, writes: AnyPool, dialect: Dialect, lock: Option<File>) -> Self {
+        Self { reads, writes, dialect, changes: Arc::new(watch::Sender::new(0)), _lock: lock.map(Arc::new) }
+    }
+
+    /// Begins a transaction that writes. On SQLite it takes the write lock at once: a transaction that began by reading
+    /// could not, later, without failing.
+    async fn begin(&self) -> Result<Transaction<'static, Any>> {
+        Ok(match self.dialect {
+            Dialect::Sqlite => self.writes.begin_with("BEGIN IMMEDIATE").await?,
+            Dialect::Postgres => self.writes.begin().await?,
+        })
+    }
+
+    /// A select whose rows are locked until the transaction's end. SQLite's transaction holds the whole database already.
+    fn locking(&self, select: &'static str, clause: &'static str) -> sqlx::AssertSqlSafe<String> {
+        sqlx::AssertSqlSafe(match self.dialect {
+            Dialect::Sqlite => select.replace("{lock}", ""),
+            Dialect::Postgres => select.replace("{lock}", clause),
+        })
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT 1").execute(&self.reads).await?;
+        Ok(())
+    }
+
+    /// Resolves to a new value whenever a journal has grown through this process.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Closes the connections; what is under way is finished first.
+    pub async fn close(&self) {
+        self.reads.close().await;
+        self.writes.close().await;
+    }
+}
+
+/// The file that a URL names, if it is SQLite's: `sqlite:data/alch.db`, `sqlite:///var/lib/alch.db`.
+pub fn sqlite_path(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
+}
+
+fn migrator() -> Migrator {
+    let migration = |version, name: &'static str, sql: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(vec![migration(1, "journal", include_str!("../../migrations/0001_journal.sql"))])
+}
+
+fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+fn time(row: &AnyRow, column: &str) -> Result<Timestamp> {
+    let micros: i64 = row.try_get(column)?;
+    Timestamp::from_microsecond(micros).map_err(|error| StoreError::Unreadable(format!("{column}: {error}")))
+}
+
+fn optional_time(row: &AnyRow, column: &str) -> Result<Option<Timestamp>> {
+    match row.try_get::<Option<i64>, _>(column)? {
+        None => Ok(None),
+        Some(_) => time(row, column).map(Some),
+    }
+}

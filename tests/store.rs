@@ -1,0 +1,311 @@
+//! The store keeps its promises, on SQLite and on PostgreSQL alike.
+
+mod support {
+    pub mod postgres;
+    pub mod required;
+}
+
+use std::collections::BTreeSet;
+
+use alch::domain::{Actor, Command, Event, Origin, Outcome, RunId};
+use alch::store::{LockOutcome, NewRun, Put, Store, StoreError};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+/// Runs the story on a new database of each kind.
+async fn on_each_database(story: impl AsyncFn(&Store, &str)) {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("alch.db").display());
+    let store = Store::open(&url).await.unwrap();
+    story(&store, &url).await;
+    store.close().await;
+    if let Some(postgres) = support::postgres::postgres() {
+        let url = postgres.database().await;
+        let store = Store::open(&url).await.unwrap();
+        story(&store, &url).await;
+        store.close().await;
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn requested(environment: &str) -> Event {
+    Event::Requested {
+        command: Command::Verify { environment: environment.to_owned() },
+        text: format!("verify {environment}"),
+        actor: Actor::Terminal { user: "ada".to_owned() },
+        environment: environment.to_owned(),
+        origin: Origin::Terminal,
+        queue: false,
+        notes: Vec::new(),
+    }
+}
+
+fn ended() -> Event {
+    Event::Ended { outcome: Outcome::Succeeded, summary: String::new(), rules: Default::default(), next: Vec::new() }
+}
+
+async fn new_run(store: &Store, environment: &str, now: Timestamp) -> RunId {
+    let requested = requested(environment);
+    store.create_run(NewRun { requested: &requested, environment, driven: true, inbox_key: None }, now).await.unwrap()
+}
+
+async fn execute(url: &str, sql: &str) {
+    use sqlx::Connection;
+    let mut connection = sqlx::AnyConnection::connect(url).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_reads_back_as_it_was_written() {
+    on_each_database(async |store, _| {
+        let run = new_run(store, "dev", at(0)).await;
+        assert_eq!(run, RunId(1));
+        assert_eq!(new_run(store, "dev", at(0)).await, RunId(2));
+        let claim = store.claim("me", at(1), at(11)).await.unwrap().unwrap();
+        let written = store.append(run, claim.fence, &[Event::Locked, ended()], at(2)).await.unwrap();
+        let journal = store.journal(run).await.unwrap();
+        assert_eq!(journal[1..], written);
+        assert_eq!(journal.iter().map(|recorded| recorded.seq).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(store.journal_after(run, 2).await.unwrap(), journal[2..]);
+        assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_tampering_with_the_journal_is_found() {
+    let tampers = [
+        (
+            "UPDATE events SET body = '{\"kind\":\"locked\" }' WHERE run_id = 2 AND seq = 2",
+            "event 2 is not what was recorded",
+        ),
+        ("UPDATE events SET at = at + 1 WHERE run_id = 2 AND seq = 2", "event 2 is not what was recorded"),
+        ("DELETE FROM events WHERE run_id = 2 AND seq = 2", "events are missing"),
+        ("DELETE FROM events WHERE run_id = 2 AND seq = 3", "the newest events are missing"),
+        ("DELETE FROM events WHERE run_id = 2", "runs are missing"),
+    ];
+    for (tamper, found) in tampers {
+        on_each_database(async |store, url| {
+            for _ in 0..3 {
+                let run = new_run(store, "dev", at(0)).await;
+                store.signal(run, &[Event::Locked, Event::Locked], at(1)).await.unwrap();
+            }
+            execute(url, tamper).await;
+            let problems = store.verify_chain().await.unwrap().join("; ");
+            assert!(problems.contains(found), "{tamper}: {problems:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lost_the_lease_can_record_nothing() {
+    on_each_database(async |store, _| {
+        let run = new_run(store, "dev", at(0)).await;
+        let first = store.claim("first", at(0), at(10)).await.unwrap().unwrap();
+        assert!(store.claim("second", at(9), at(19)).await.unwrap().is_none(), "the lease lasts");
+        assert!(store.still_claimed(&first, at(9)).await.unwrap());
+        assert!(!store.still_claimed(&first, at(10)).await.unwrap(), "not enough of it is left");
+        let second = store.claim("second", at(10), at(20)).await.unwrap().unwrap();
+        assert_eq!((second.run, second.fence), (run, first.fence + 1));
+        let refused = store.append(run, first.fence, &[Event::Locked], at(11)).await;
+        assert!(matches!(refused, Err(StoreError::Fenced)));
+        assert!(!store.put_back(&first, 1, at(60)).await.unwrap());
+        assert_eq!(store.journal(run).await.unwrap().len(), 1);
+        store.append(run, second.fence, &[Event::Locked], at(11)).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_lease_lasts_and_a_given_up_one_is_free_at_once() {
+    on_each_database(async |store, _| {
+        let run = new_run(store, "dev", at(0)).await;
+        store.claim("me", at(0), at(10)).await.unwrap().unwrap();
+        store.renew("me", at(30)).await.unwrap();
+        assert!(store.claim("other", at(20), at(30)).await.unwrap().is_none());
+        store.give_up_leases("me").await.unwrap();
+        assert_eq!(store.claim("other", at(20), at(30)).await.unwrap().unwrap().run, run);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_that_arrives_before_a_run_is_put_back_is_not_slept_over() {
+    on_each_database(async |store, _| {
+        let run = new_run(store, "dev", at(0)).await;
+        let claim = store.claim("me", at(0), at(10)).await.unwrap().unwrap();
+        let cancel = Event::CancelRequested { actor: Actor::Alch };
+        store.signal(run, &[cancel.clone()], at(1)).await.unwrap();
+        assert!(!store.put_back(&claim, 1, at(600)).await.unwrap());
+        assert!(store.put_back(&claim, 2, at(600)).await.unwrap());
+        assert_eq!(store.next_wake().await.unwrap(), Some(at(600)));
+        store.signal(run, &[cancel], at(5)).await.unwrap();
+        assert_eq!(store.next_wake().await.unwrap(), Some(at(5)), "a signal wakes a waiting run");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_claimers_never_get_the_same_run() {
+    on_each_database(async |store, _| {
+        for _ in 0..40 {
+            new_run(store, "dev", at(0)).await;
+        }
+        let claimers = (0..4).map(|claimer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut runs = Vec::new();
+                while let Some(claim) = store.claim(&format!("claimer-{claimer}"), at(1), at(11)).await.unwrap() {
+                    runs.push(claim.run);
+                }
+                runs
+            })
+        });
+        let mut claimed = Vec::new();
+        for claimer in claimers.collect::<Vec<_>>() {
+            claimed.extend(claimer.await.unwrap());
+        }
+        assert_eq!(claimed.len(), 40);
+        assert_eq!(claimed.iter().collect::<BTreeSet<_>>().len(), 40);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_from_everywhere_keep_the_chain_whole() {
+    on_each_database(async |store, _| {
+        let run = new_run(store, "dev", at(0)).await;
+        let clicks = (0..30).map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                store.signal(run, &[Event::CancelRequested { actor: Actor::Alch }], at(1)).await.unwrap()
+            })
+        });
+        for click in clicks.collect::<Vec<_>>() {
+            click.await.unwrap();
+        }
+        assert_eq!(store.journal(run).await.unwrap().len(), 31);
+        assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_is_held_by_one_run_until_it_ends() {
+    on_each_database(async |store, _| {
+        let (first, second) = (new_run(store, "dev", at(0)).await, new_run(store, "dev", at(0)).await);
+        assert_eq!(store.lock("dev", first, at(1)).await.unwrap(), LockOutcome::Acquired);
+        assert_eq!(store.lock("dev", first, at(2)).await.unwrap(), LockOutcome::Acquired);
+        let LockOutcome::HeldBy(holder) = store.lock("dev", second, at(3)).await.unwrap() else { panic!("held") };
+        assert_eq!((holder.run, holder.since), (first, at(1)));
+        assert_eq!(store.lock("prod", second, at(3)).await.unwrap(), LockOutcome::Acquired);
+        let waiting = store.claim("me", at(3), at(13)).await.unwrap().unwrap();
+        let waiting =
+            if waiting.run == second { waiting } else { store.claim("me", at(3), at(13)).await.unwrap().unwrap() };
+        assert!(store.put_back(&waiting, 1, at(60)).await.unwrap());
+        store.signal(first, &[ended()], at(4)).await.unwrap();
+        assert_eq!(store.holder("dev").await.unwrap(), None);
+        let woken = store.claim("me", at(4), at(14)).await.unwrap().unwrap();
+        assert_eq!(woken.run, second, "the end wakes those who wait");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_takes_the_environment_and_an_end_of_another_does_not_free_it() {
+    on_each_database(async |store, _| {
+        let (holder, rollback) = (new_run(store, "dev", at(0)).await, new_run(store, "dev", at(0)).await);
+        assert_eq!(store.seize("dev", rollback, at(1)).await.unwrap(), None);
+        assert_eq!(store.seize("dev", rollback, at(1)).await.unwrap(), None, "a repeat takes it from nobody");
+        store.signal(rollback, &[ended()], at(2)).await.unwrap();
+        store.lock("dev", holder, at(3)).await.unwrap();
+        let rollback = new_run(store, "dev", at(4)).await;
+        assert_eq!(store.seize("dev", rollback, at(4)).await.unwrap().unwrap().run, holder);
+        store.signal(holder, &[ended()], at(5)).await.unwrap();
+        assert_eq!(store.holder("dev").await.unwrap().unwrap().run, rollback);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_becomes_one_run_however_often_it_is_delivered() {
+    on_each_database(async |store, _| {
+        assert_eq!(store.put_request("k1", &json!({"n": 1}), at(0)).await.unwrap(), Put::New);
+        assert_eq!(store.put_request("k1", &json!({"n": 1}), at(1)).await.unwrap(), Put::Repeated);
+        store.put_request("k2", &json!({"n": 2}), at(2)).await.unwrap();
+        let keys: Vec<String> =
+            store.pending_requests().await.unwrap().into_iter().map(|pending| pending.key).collect();
+        assert_eq!(keys, ["k1", "k2"]);
+        let requested = requested("dev");
+        let new = NewRun { requested: &requested, environment: "dev", driven: true, inbox_key: Some("k1") };
+        let run = store.create_run(new.clone(), at(3)).await.unwrap();
+        assert_eq!(store.create_run(new, at(4)).await.unwrap(), run);
+        store.settle_request("k2", at(5)).await.unwrap();
+        assert!(store.pending_requests().await.unwrap().is_empty());
+        assert_eq!(
+            store.put_request("k1", &json!({}), at(9)).await.unwrap(),
+            Put::Repeated,
+            "settled is not forgotten"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollbacks_request_stays_open_until_the_rollback_has_ended() {
+    on_each_database(async |store, _| {
+        store.put_request("k", &json!({}), at(0)).await.unwrap();
+        let requested = requested("dev");
+        let new = NewRun { requested: &requested, environment: "dev", driven: false, inbox_key: Some("k") };
+        let run = store.create_run(new, at(1)).await.unwrap();
+        assert!(store.claim("me", at(9), at(19)).await.unwrap().is_none(), "the engine does not drive it");
+        assert_eq!(store.pending_requests().await.unwrap()[0].run, Some(run));
+        store.signal(run, &[ended()], at(2)).await.unwrap();
+        assert!(store.pending_requests().await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_slack_was_told_is_known_after_a_restart() {
+    on_each_database(async |store, url| {
+        let run = new_run(store, "dev", at(0)).await;
+        assert_eq!(store.unprojected().await.unwrap(), [run]);
+        store.slack_message_intent(run, "card", "C1", None, at(1)).await.unwrap();
+        assert_eq!(store.slack_messages(run).await.unwrap()[0].ts, None);
+        store.slack_message_sent(run, "card", "17.1", "digest").await.unwrap();
+        store.slack_message_intent(run, "3", "C1", Some("17.1"), at(1)).await.unwrap();
+        store.slack_message_sent(run, "3", "17.2", "digest").await.unwrap();
+        assert_eq!(store.run_of_thread("C1", "17.1").await.unwrap(), Some(run));
+        assert_eq!(store.run_of_thread("C2", "17.1").await.unwrap(), None);
+        store.signal(run, &[ended()], at(2)).await.unwrap();
+        assert_eq!(store.unprojected().await.unwrap(), [run], "the end is not told yet");
+        store.mark_projected(run, 2).await.unwrap();
+        assert!(store.unprojected().await.unwrap().is_empty());
+        if url.starts_with("postgres") {
+            let again = Store::open(url).await.unwrap();
+            assert_eq!(again.slack_messages(run).await.unwrap().len(), 2);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_file_is_refused_and_a_restart_frees_the_leases() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("new/folder/alch.db").display());
+    let store = Store::open(&url).await.unwrap();
+    let run = new_run(&store, "dev", at(0)).await;
+    store.claim("dead", at(0), at(0) + SignedDuration::from_hours(1)).await.unwrap().unwrap();
+    let refused = Store::open(&url).await.unwrap_err();
+    assert!(matches!(refused, StoreError::InUse(_)), "{refused}");
+    store.close().await;
+    drop(store);
+    let store = Store::open(&url).await.unwrap();
+    assert_eq!(store.claim("alive", at(1), at(2)).await.unwrap().unwrap().run, run);
+}
