@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One request of Slack's. Ids are empty where Slack named none; nobody is permitted anything by an empty id.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Inbound {
     /// `/alch …` was typed.
@@ -35,7 +35,7 @@ pub enum Inbound {
         /// Opens a modal, once, for three seconds.
         trigger_id: String,
         /// Answers, five times, for thirty minutes. A secret.
-        response_url: ResponseUrl,
+        response_url: String,
         /// Whether the app is installed on a whole organisation.
         #[serde(default)]
         is_enterprise_install: bool,
@@ -71,7 +71,7 @@ pub enum Inbound {
         /// Opens a modal, once, for three seconds.
         trigger_id: String,
         /// Answers, five times, for thirty minutes. A secret; empty in modals and App Home.
-        response_url: ResponseUrl,
+        response_url: String,
         /// The message's or view's input values, as Slack sends them: block, action, element.
         #[serde(default)]
         state: Value,
@@ -167,14 +167,14 @@ pub enum Inbound {
     },
 }
 
-/// Answers a request without a token, and so is a secret: it never shows in a log.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ResponseUrl(pub String);
-
-impl fmt::Debug for ResponseUrl {
+impl fmt::Debug for Inbound {
+    /// As the JSON, without the secrets: a response_url answers a request without a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ResponseUrl(…)")
+        let mut json = serde_json::to_value(self).map_err(|_| fmt::Error)?;
+        if let Some(members) = json.as_object_mut() {
+            members.retain(|name, _| !matches!(name.as_str(), "response_url" | "trigger_id"));
+        }
+        write!(f, "{json}")
     }
 }
 
@@ -251,8 +251,8 @@ impl Inbound {
     /// Where an answer that only the person sees can be sent later, if Slack gave a place.
     pub fn response_url(&self) -> Option<&str> {
         match self {
-            Self::Slash { response_url, .. } | Self::Action { response_url, .. } if !response_url.0.is_empty() => {
-                Some(&response_url.0)
+            Self::Slash { response_url, .. } | Self::Action { response_url, .. } if !response_url.is_empty() => {
+                Some(response_url)
             }
             Self::Slash { .. }
             | Self::Action { .. }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Inbound, ResponseUrl};
+use super::Inbound;
 
 impl Inbound {
     /// Reads the raw body of a request to the events URL: a slash command, an interaction or an event.
@@ -55,7 +55,7 @@ impl Inbound {
             text: or_empty(form, "/text"),
             command,
             trigger_id: or_empty(form, "/trigger_id"),
-            response_url: ResponseUrl(or_empty(form, "/response_url")),
+            response_url: or_empty(form, "/response_url"),
             is_enterprise_install: told(form, "is_enterprise_install"),
         }
     }
@@ -85,7 +85,7 @@ impl Inbound {
                     value: text_at(action, "/value"),
                     selected: selected(action),
                     trigger_id,
-                    response_url: ResponseUrl(or_empty(payload, "/response_url")),
+                    response_url: or_empty(payload, "/response_url"),
                     state: first_value(payload, &["/state/values", "/view/state/values"]),
                 }
             }
