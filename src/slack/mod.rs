@@ -11,4 +11,6 @@ pub mod socket;
 pub mod verify;
 pub mod view;
 
+#[cfg(test)]
+mod stand_in;
 mod tls;

@@ -14,9 +14,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::pace::Pace;
+use self::pace::{Pace, is_credible};
 use self::pass::{Memory, Next};
 use super::client::{AuthTest, SlackClient};
 use super::message::Message;
@@ -27,7 +28,7 @@ use crate::store::Store;
 /// Runs that are worked on at the same time; more wait.
 const MAX_PARALLEL: usize = 64;
 /// Changes that come faster than this are looked at together.
-const LOOK_SPACING: Duration = Duration::from_millis(50);
+const LOOK_SPACING: Duration = Duration::from_millis(20);
 /// How long to wait when the store fails, and how often to look for what other processes have recorded.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How long calls under way may take when stopping; longer than a call's time limit.
@@ -36,16 +37,22 @@ const LAST_CALLS: Duration = Duration::from_secs(12);
 /// A message of a thread: its key within the run, what it says, and whether the channel sees it too.
 pub type Told = (String, Message, bool);
 
+/// Renders the card as of a time.
+pub type CardView = Box<dyn Fn(&Run, Timestamp) -> Message + Send + Sync>;
+/// Says when the card will look different although nothing is recorded; none when only an event can change it.
+pub type CardTimer = Box<dyn Fn(&Run, Timestamp) -> Option<Timestamp> + Send + Sync>;
+/// Renders the thread as far as the journal goes. A longer journal only adds messages.
+pub type ThreadView = Box<dyn Fn(&[Recorded]) -> Vec<Told> + Send + Sync>;
+/// Says where a run is told; none for runs that Slack is not told of.
+pub type Placing = Box<dyn Fn(&Run) -> Option<SlackPlace> + Send + Sync>;
+
 /// How runs look, and where: pure functions of journals.
+#[expect(missing_docs, reason = "the types say it")]
 pub struct Look {
-    /// The card as of a time.
-    pub card: Box<dyn Fn(&Run, Timestamp) -> Message + Send + Sync>,
-    /// When the card will look different although nothing is recorded; none when only an event can change it.
-    pub card_changes_at: Box<dyn Fn(&Run, Timestamp) -> Option<Timestamp> + Send + Sync>,
-    /// The thread as far as the journal goes. A longer journal only adds messages.
-    pub thread: Box<dyn Fn(&[Recorded]) -> Vec<Told> + Send + Sync>,
-    /// Where a run is told; none for runs that Slack is not told of.
-    pub place: Box<dyn Fn(&Run) -> Option<SlackPlace> + Send + Sync>,
+    pub card: CardView,
+    pub card_changes_at: CardTimer,
+    pub thread: ThreadView,
+    pub place: Placing,
 }
 
 /// How fast Slack may be spoken to.
@@ -85,8 +92,18 @@ struct Inner {
     tempo: Tempo,
     pace: Pace,
     ourselves: OnceCell<AuthTest>,
-    /// The count of changes up to which nothing is left to send; none while something is.
-    settled: watch::Sender<Option<u64>>,
+    state: watch::Sender<State>,
+}
+
+/// How far the projection is.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    /// The count of the store's changes that it has looked at; none when the store fails.
+    seen: Option<u64>,
+    /// Whether it works on something, or is about to.
+    busy: bool,
+    /// Whether something that is recorded is not told: it waits for its time.
+    left: bool,
 }
 
 /// A run that may have something to tell.
@@ -108,7 +125,8 @@ struct Slot {
 impl Slot {
     fn due_at(&self, now: Timestamp) -> Option<Timestamp> {
         let wanted = if self.dirty { Some(now) } else { self.again_at };
-        if self.busy { None } else { wanted.map(|at| self.held_until.map_or(at, |held| held.max(at))) }
+        let held = self.held_until.filter(|until| is_credible(*until, now));
+        if self.busy { None } else { wanted.map(|at| held.map_or(at, |held| held.max(at))) }
     }
 }
 
@@ -116,15 +134,21 @@ impl Outbox {
     /// Tells `client`'s Slack what is in `store`, as `look` says.
     pub fn new(store: Store, client: SlackClient, clock: Clock, look: Look, tempo: Tempo) -> Self {
         let pace = Pace::new(tempo);
-        let (ourselves, settled) = (OnceCell::new(), watch::Sender::new(None));
-        Self(Arc::new(Inner { store, client, clock, look, tempo, pace, ourselves, settled }))
+        let (ourselves, state) = (OnceCell::new(), watch::Sender::new(State::default()));
+        Self(Arc::new(Inner { store, client, clock, look, tempo, pace, ourselves, state }))
     }
 
     /// Returns once everything that is recorded by now is told, or can be told only with time: cards that move.
     pub async fn idle(&self) {
+        self.wait_for(|state| !state.busy && !state.left).await;
+    }
+
+    /// Waits until all that is recorded by now was looked at, and the state is as asked.
+    async fn wait_for(&self, asked: impl Fn(&State) -> bool) {
         let recorded = *self.0.store.changes().borrow();
+        let mut state = self.0.state.subscribe();
         // The sender lives in `self`, so waiting cannot end by its loss.
-        let _ = self.0.settled.subscribe().wait_for(|settled| settled.is_some_and(|upto| upto >= recorded)).await;
+        let _ = state.wait_for(|state| state.seen.is_some_and(|seen| seen >= recorded) && asked(state)).await;
     }
 
     /// Waits for [`Outbox::idle`] no longer than `longest`; whether it was reached.
@@ -143,8 +167,10 @@ impl Outbox {
         let mut seen = None;
         let mut store_fails = false;
         let mut look = true;
+        let mut looked_at = Instant::now();
         while !stop.is_cancelled() {
             if std::mem::take(&mut look) {
+                looked_at = Instant::now();
                 let upto = *changes.borrow_and_update();
                 match inner.store.unprojected().await {
                     Ok(runs) => {
@@ -171,8 +197,10 @@ impl Outbox {
                     working.insert(passes.spawn(pass).id(), *run);
                 }
             }
-            let settled = slots.values().all(|slot| slot.settled && !slot.dirty && !slot.busy);
-            inner.settled.send_replace(seen.filter(|_| settled));
+            // All that is due was started above.
+            let busy = slots.values().any(|slot| slot.busy);
+            let left = slots.values().any(|slot| !slot.settled || slot.dirty);
+            inner.state.send_replace(State { seen, busy, left });
             let next = slots.values().filter_map(|slot| slot.due_at(now)).min();
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -189,7 +217,7 @@ impl Outbox {
                     }
                 }
                 Ok(()) = changes.changed() => {
-                    tokio::time::sleep(LOOK_SPACING).await;
+                    tokio::time::sleep_until(looked_at + LOOK_SPACING).await;
                     look = true;
                 }
                 () = sleep_until(&inner.clock, next) => {}

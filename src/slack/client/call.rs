@@ -173,8 +173,8 @@ impl SlackClient {
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answered, CallError> {
         let is_webhook = request.headers().get(header::AUTHORIZATION).is_none();
         let response = self.0.http.request(request).await.map_err(|error| match error.is_connect() {
-            true => CallError::Unreachable("cannot connect".to_owned()),
-            false => CallError::Ambiguous("the connection was lost".to_owned()),
+            true => CallError::Unreachable(format!("cannot connect: {}", innermost(&error))),
+            false => CallError::Ambiguous(format!("the connection was lost: {}", innermost(&error))),
         })?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
@@ -213,6 +213,15 @@ fn post(url: &str, token: Option<&SecretString>, body: &Value) -> http::Result<R
     request(Method::POST, url, token)?
         .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
         .body(Full::from(body.to_string()))
+}
+
+/// The cause at the bottom, which names the trouble: a name that does not resolve, a certificate, a refused connection.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
 }
 
 fn retry_after(headers: &HeaderMap) -> Duration {

@@ -65,6 +65,8 @@ fn a_slash_command_is_read_with_its_text_untouched() {
         is_enterprise_install: false,
     };
     assert_eq!(Inbound::from_http(&slash_body()), expected);
+    let shown = format!("{expected:?}");
+    assert!(shown.contains("\"U1\"") && !shown.contains("hooks.slack.com"), "{shown}");
     let payload = json!({
         "team_id": "T1", "channel_id": "C1", "channel_name": "platform", "user_id": "U1", "command": "/alch",
         "text": "enable “signal-generated” dev &amp; <@U2|bob> +", "is_enterprise_install": "false",

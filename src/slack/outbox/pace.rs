@@ -15,6 +15,9 @@ use crate::slack::client::CallError;
 /// Posts that may follow one another at once before the rate counts: a card and the first words of its thread.
 const BURST: u32 = 3;
 
+/// Longer than any wait that Slack is granted, and than any of ours.
+const LONGEST_HOLD: SignedDuration = SignedDuration::from_mins(15);
+
 pub(super) struct Pace {
     tempo: Tempo,
     posts: DefaultKeyedRateLimiter<String>,
@@ -40,7 +43,7 @@ impl Pace {
     /// Until when this method must not be called for this channel.
     pub(super) fn held_until(&self, method: &'static str, channel: &str, now: Timestamp) -> Option<Timestamp> {
         let mut held = lock(&self.held);
-        held.retain(|_, until| *until > now);
+        held.retain(|_, until| *until > now && is_credible(*until, now));
         held.get(&(method, channel.to_owned())).copied()
     }
 
@@ -94,6 +97,11 @@ impl Pace {
             tracing::info!(slack.channel = channel, "Slack takes messages again");
         }
     }
+}
+
+/// Whether anything can have been put off so far. If not, the clock was set back, and nobody waits for it to catch up.
+pub(super) fn is_credible(until: Timestamp, now: Timestamp) -> bool {
+    until.duration_since(now) <= LONGEST_HOLD
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -149,7 +149,8 @@ impl Inner {
         if shown.digest == digest || memory.card_unwanted {
             return Ok(None);
         }
-        let spaced = memory.card_sent_at.map(|at| at + self.tempo.card_spacing).filter(|at| *at > now);
+        let spaced =
+            memory.card_sent_at.filter(|at| *at <= now).map(|at| at + self.tempo.card_spacing).filter(|at| *at > now);
         if let (Some(at), None) = (spaced, &told.run.ended) {
             return Ok(Some(at));
         }
@@ -273,6 +274,10 @@ impl Inner {
         }
         let ourselves = match self.ourselves.get_or_try_init(|| self.client.auth_test()).await {
             Ok(ourselves) => ourselves,
+            Err(error @ CallError::Api { .. }) => {
+                tracing::warn!(run.id = %told.run.id, key = intent.key, %error, "cannot ask Slack who we are; posting again");
+                return Ok(None);
+            }
             Err(error) => return Err(self.failed(memory, &error, "auth.test", &intent.channel)),
         };
         let AuthTest { user_id, bot_id, .. } = ourselves;

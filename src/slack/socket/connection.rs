@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant};
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +63,12 @@ pub(super) async fn connect(url: &str, connector: Connector) -> Result<Connectio
     limits.max_frame_size = Some(MAX_ENVELOPE_BYTES);
     match connect_async_tls_with_config(url, Some(limits), true, Some(connector)).await {
         Ok((stream, _)) => Ok(Connection(stream)),
+        // Those that might show the URL are not spelled out.
+        Err(Error::Io(error)) => Err(CallError::Unreachable(format!("the socket cannot be opened: {error}"))),
+        Err(Error::Http(answer)) => Err(CallError::Unreachable(format!(
+            "the socket cannot be opened: HTTP status {}",
+            answer.status().as_u16()
+        ))),
         Err(_) => Err(CallError::Unreachable("the socket cannot be opened".to_owned())),
     }
 }
