@@ -130,10 +130,10 @@ fn within_limit(
             return (Verdict::Unknown, reason);
         }
         Traffic::None => {
-            return (Verdict::Inconclusive, format!("No event came through {since}, so nothing could fail."));
+            return (Verdict::Inconclusive, format!("No invocation is reported {since}, so none could fail."));
         }
         Traffic::Seen(invocations) if !metric.is_of_function() => {
-            return (Verdict::Pass, format!("{value} with {} {since}.", count(invocations, "invocation")));
+            return (Verdict::Pass, format!("{} with {} {since}.", or_none(value), count(invocations, "invocation")));
         }
         Traffic::Seen(_) => {}
     }
@@ -151,7 +151,7 @@ fn within_limit(
             ),
         ),
         Traffic::Seen(ran) => {
-            (Verdict::Pass, format!("{value} with {} of the function {since}.", count(ran, "invocation")))
+            (Verdict::Pass, format!("{} with {} of the function {since}.", or_none(value), count(ran, "invocation")))
         }
     }
 }
@@ -217,7 +217,7 @@ fn traffic(question: &GateQuestion<'_>, readings: &GateReadings) -> Check {
                     count(matched, "event")
                 ),
                 Ok(_) | Err(_) => format!(
-                    "No event came through {since}, so nothing is proven. Wait for traffic, or send an event that the \
+                    "No invocation is reported {since}, so nothing is proven. Wait for traffic, or send an event that the \
                      rule matches."
                 ),
             };
@@ -440,6 +440,10 @@ fn since(question: &GateQuestion<'_>) -> String {
     } else {
         format!("since {}", clock_time(question.since))
     }
+}
+
+fn or_none(value: i64) -> String {
+    if value == 0 { "None".to_owned() } else { value.to_string() }
 }
 
 fn at_most(limit: i64) -> String {
