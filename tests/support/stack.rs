@@ -73,7 +73,7 @@ impl Sdk {
         }
     }
 
-    /// Makes what the environment names, but the alarms: the rules disabled, each with the function as its target and the
+    /// Makes everything that the environment names: the rules disabled, each with the function as its target and the
     /// first queue as its dead-letter queue.
     pub async fn make_stack(&self, environment: &Environment) {
         self.events.create_event_bus().name(&environment.bus).send().await.unwrap();
@@ -84,10 +84,6 @@ impl Sdk {
             self.make_rule(environment, &rule.rule).await;
         }
         self.make_table(environment).await;
-    }
-
-    /// Makes the alarms. Apart from the rest, because moto does not speak the protocol that the SDK speaks to CloudWatch.
-    pub async fn make_alarms(&self, environment: &Environment) {
         for alarm in &environment.alarms {
             self.make_alarm(environment, alarm).await;
         }
