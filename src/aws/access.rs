@@ -13,7 +13,7 @@ use super::operation::{
 use super::{Aws, AwsError, Operation};
 
 /// What was tried, and what it said.
-pub type Access = (Operation, Result<String, AwsError>);
+pub type Access = (&'static Operation, Result<String, AwsError>);
 
 impl Aws {
     /// Tries who Alch is, whether that is the configured account, and each read, all at the same time. Changes nothing:

@@ -230,3 +230,36 @@ fn managed_by<'a>(listed: Option<&'a Listed>, rule: &Rule) -> Option<&'a str> {
 fn millis_since(start: Instant, end: Instant) -> u64 {
     u64::try_from(end.saturating_duration_since(start).as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_list_counts_as_before_only_where_it_shows_enabled() {
+        let rule = Rule { name: "one".to_owned(), rule: "rule-one".to_owned() };
+        let listed = |state| {
+            let found = ListedRule { name: rule.rule.clone(), state, managed_by: None };
+            Listed::from([(rule.rule.clone(), found)])
+        };
+        let (enabled, disabled) = (listed(RuleState::Enabled), listed(RuleState::Disabled));
+        let one = Disabling::new(&rule, false);
+        let before = |early, late| one.outcome(Instant::now(), early, late, Some(&disabled)).before;
+        assert_eq!(before(None, Some(&enabled)), Some(RuleState::Enabled));
+        assert_eq!(before(None, Some(&disabled)), None);
+        assert_eq!(before(Some(&disabled), None), Some(RuleState::Disabled));
+    }
+
+    #[tokio::test]
+    async fn hard_calls_end_at_their_deadline() {
+        let mut calls = 0;
+        let passed = Instant::now();
+        let result: Result<(), _> = hard(passed, async || {
+            calls += 1;
+            Err(AwsError::new(DISABLE_RULE, AwsErrorKind::Throttled))
+        })
+        .await;
+        assert!(result.is_err());
+        assert_eq!(calls, 1);
+    }
+}

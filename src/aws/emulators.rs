@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::checks::gate::{self, GateQuestion};
 use crate::checks::{checklist, minute_of};
 use crate::clock::Clock;
-use crate::domain::{AlarmState, Check, Held, RuleState, Verdict};
+use crate::domain::{AlarmState, Check, Environment, Facts, Held, Rule, RuleState, Verdict};
 
 use super::{Aws, AwsErrorKind};
 
@@ -18,158 +18,195 @@ mod support;
 use support::emulators::{self, Emulator};
 use support::stack::{Sdk, dev, settings};
 
-/// What differs between the emulators where it shows.
+/// Where an emulator is not like AWS.
+#[derive(Clone, Copy)]
 struct Lies {
-    /// The state of a new alarm without data.
-    new_alarm: AlarmState,
-    /// Whether a metric is found by its exact dimensions only, as CloudWatch does.
-    exact_dimensions: bool,
-    /// Whether a rule or bus that does not exist is refused.
-    missing_rules_refused: bool,
+    /// Whether a new alarm has no data yet, as in AWS, or is OK.
+    new_alarms_lack_data: bool,
+    /// Whether enabling a rule that does not exist is refused, as in AWS.
+    missing_rules_are_refused: bool,
 }
 
+#[cfg(feature = "sandbox")]
 #[tokio::test]
 async fn the_runbooks_calls_work_against_moto() {
-    if let Some(moto) = emulators::moto() {
-        let lies = Lies { new_alarm: AlarmState::Ok, exact_dimensions: false, missing_rules_refused: true };
-        tell_the_story(&moto, &lies).await;
+    if let Some(moto) = emulators::moto().await {
+        let lies = Lies { new_alarms_lack_data: false, missing_rules_are_refused: true };
+        tell(&moto, lies).await;
     }
 }
 
 #[tokio::test]
 async fn the_runbooks_calls_work_against_ministack() {
-    if let Some(ministack) = emulators::ministack() {
-        let lies =
-            Lies { new_alarm: AlarmState::InsufficientData, exact_dimensions: true, missing_rules_refused: false };
-        tell_the_story(&ministack, &lies).await;
+    if let Some(ministack) = emulators::ministack().await {
+        let lies = Lies { new_alarms_lack_data: true, missing_rules_are_refused: false };
+        tell(&ministack, lies).await;
     }
+}
+
+async fn tell(emulator: &Emulator, lies: Lies) {
+    let story = Story::begin(emulator, lies).await;
+    story.access().await;
+    story.checklist().await;
+    story.rules_are_enabled_on_the_bus().await;
+    story.gate().await;
+    story.what_is_missing_is_told().await;
+    story.rollback().await;
+    story.another_account_is_refused(emulator).await;
 }
 
 fn find<'a>(checks: &'a [Check], name: &str) -> &'a Check {
     checks.iter().find(|check| check.name == name).unwrap_or_else(|| panic!("no check {name} in {checks:#?}"))
 }
 
-async fn tell_the_story(emulator: &Emulator, lies: &Lies) {
-    let environment = dev(emulator.account);
-    let sdk = Sdk::connect(&environment, &emulator.endpoint).await;
-    sdk.make_stack(&environment).await;
-    let aws = Aws::connect(&environment, &settings(&emulator.endpoint)).await;
-    let held = Held::granted("dev", None);
-    let now = Clock::system().now();
-    let rules: Vec<_> = environment.rules.iter().collect();
-    let rule = rules[0];
+struct Story {
+    lies: Lies,
+    environment: Environment,
+    sdk: Sdk,
+    aws: Aws,
+    held: Held<'static>,
+    now: Timestamp,
+}
 
-    // Who and what is there.
-    for (operation, result) in aws.check_access(&environment, now).await {
-        assert!(result.is_ok(), "{operation}: {result:?}");
-    }
-    let facts = aws.observe(&environment, &rules, now).await.unwrap();
-    assert_eq!(facts.notes, Vec::<String>::new());
-    assert!(
-        facts.rules.values().all(|fact| fact.state == RuleState::Disabled && fact.targets.len() == 1),
-        "{facts:#?}"
-    );
-    assert_eq!(facts.dlqs.values().map(|depth| depth.total()).sum::<i64>(), 0);
-    assert_eq!(facts.dlqs.len(), 2);
-    assert!(facts.alarms.values().all(|alarm| alarm.state == lies.new_alarm), "{:#?}", facts.alarms);
-    assert_eq!(facts.alarms.len(), 2);
-
-    // The checklist before anything was done.
-    let readings = aws.read_checklist(&environment, now).await;
-    let checks =
-        checklist::checks(&environment, &facts.rules.iter().map(|(k, v)| (k.clone(), v.state)).collect(), &readings);
-    for check in &checks {
-        let expected = match check.name.as_str() {
-            "alarms" if lies.new_alarm != AlarmState::Ok => Verdict::Unknown,
-            _ => Verdict::Pass,
-        };
-        assert_eq!(check.verdict, expected, "{check:#?}");
+impl Story {
+    async fn begin(emulator: &Emulator, lies: Lies) -> Self {
+        let environment = dev(emulator.account);
+        let sdk = Sdk::connect(&environment, &emulator.endpoint).await;
+        sdk.make_stack(&environment).await;
+        let aws = Aws::connect(&environment, &settings(&emulator.endpoint)).await;
+        Self { lies, environment, sdk, aws, held: Held::granted("dev", None), now: Clock::system().now() }
     }
 
-    // One rule is enabled, twice, which is the same as once.
-    for _ in 0..2 {
-        let ids = aws.enable_rule(&held, &environment.bus, &rule.rule).await.unwrap();
-        assert_eq!(ids.len(), 1, "the request ids: {ids:?}");
-    }
-    let states: Vec<_> = aws.rules(&environment.bus).await.unwrap().into_iter().map(|r| (r.name, r.state)).collect();
-    for (name, state) in &states {
-        assert_eq!(state.is_enabled(), *name == rule.rule, "{states:?}");
+    fn rule(&self) -> &Rule {
+        &self.environment.rules[0]
     }
 
-    // The gate: nothing, traffic, a failure.
-    let since = now - SignedDuration::from_mins(3);
-    let asked = |changed| GateQuestion { environment: &environment, rule, since, changed, baseline: &facts };
-    let readings = aws.read_gate(&environment, rule, since, now).await;
-    let checks = gate::checks(&asked(true), &readings);
-    assert_eq!(gate::verdict(&checks), Verdict::Inconclusive, "{checks:#?}");
+    fn bus(&self) -> &str {
+        &self.environment.bus
+    }
 
-    let report = async |namespace: &str, metric: &str, dimensions: &[(&str, &str)], at: Timestamp, value: f64| {
-        sdk.put_metric(namespace, metric, dimensions, at, value).await;
-    };
-    let minute = minute_of(now) - SignedDuration::from_mins(2);
-    let of_rule = [("EventBusName", environment.bus.as_str()), ("RuleName", rule.rule.as_str())];
-    let of_function = [("FunctionName", environment.function.as_str())];
-    if lies.exact_dimensions {
+    async fn observe(&self) -> Facts {
+        self.aws.observe(&self.environment, &self.environment.rules.iter().collect::<Vec<_>>(), self.now).await.unwrap()
+    }
+
+    async fn access(&self) {
+        let tried = self.aws.check_access(&self.environment, self.now).await;
+        assert_eq!(tried.len(), 7 + self.environment.rules.len() + self.environment.dlqs.len());
+        for (operation, result) in tried {
+            assert!(result.is_ok(), "{operation}: {result:?}");
+        }
+        let facts = self.observe().await;
+        assert_eq!(facts.rules.len(), 4);
+        assert!(facts.rules.values().all(|fact| fact.state == RuleState::Disabled && fact.targets.len() == 1));
+        assert_eq!(facts.dlqs.values().map(|depth| depth.total()).collect::<Vec<_>>(), [0, 0]);
+    }
+
+    async fn checklist(&self) {
+        let facts = self.observe().await;
+        assert_eq!(facts.notes, Vec::<String>::new());
+        assert_eq!(facts.alarms.len(), 2);
+        let new = if self.lies.new_alarms_lack_data { AlarmState::InsufficientData } else { AlarmState::Ok };
+        assert!(facts.alarms.values().all(|alarm| alarm.state == new), "{:#?}", facts.alarms);
+        let readings = self.aws.read_checklist(&self.environment, self.now).await;
+        let wanted = facts.rules.iter().map(|(name, fact)| (name.clone(), fact.state)).collect();
+        for check in checklist::checks(&self.environment, &wanted, &readings) {
+            let expected =
+                if check.name == "alarms" && self.lies.new_alarms_lack_data { Verdict::Unknown } else { Verdict::Pass };
+            assert_eq!(check.verdict, expected, "{check:#?}");
+        }
+    }
+
+    async fn rules_are_enabled_on_the_bus(&self) {
+        // Twice is the same as once.
+        for _ in 0..2 {
+            let ids = self.aws.enable_rule(&self.held, self.bus(), &self.rule().rule).await.unwrap();
+            assert_eq!(ids.len(), 1);
+        }
+        let listed = self.aws.rules(self.bus()).await.unwrap();
+        assert_eq!(listed.len(), 4);
+        for found in &listed {
+            assert_eq!(found.state.is_enabled(), found.name == self.rule().rule, "{listed:#?}");
+        }
+    }
+
+    async fn gate_checks(&self, facts: &Facts) -> Vec<Check> {
+        let since = self.now - SignedDuration::from_mins(3);
+        let readings = self.aws.read_gate(&self.environment, self.rule(), since, self.now).await;
+        let question =
+            GateQuestion { environment: &self.environment, rule: self.rule(), since, changed: true, baseline: facts };
+        gate::checks(&question, &readings)
+    }
+
+    async fn gate(&self) {
+        let facts = self.observe().await;
+        assert_eq!(gate::verdict(&self.gate_checks(&facts).await), Verdict::Inconclusive);
+
+        let minute = minute_of(self.now) - SignedDuration::from_mins(2);
+        let next = minute + SignedDuration::from_mins(1);
+        let of_rule = [("EventBusName", self.bus()), ("RuleName", self.rule().rule.as_str())];
+        let of_function = [("FunctionName", self.environment.function.as_str())];
+
         // By the rule alone: that of the default bus, which must not count.
-        report("AWS/Events", "Invocations", &of_rule[1..], minute, 99.0).await;
-        let readings = aws.read_gate(&environment, rule, since, now).await;
-        let checks = gate::checks(&asked(true), &readings);
-        assert_eq!(find(&checks, "traffic").value, "0", "{checks:#?}");
-    }
-    report("AWS/Events", "Invocations", &of_rule, minute, 2.0).await;
-    report("AWS/Events", "Invocations", &of_rule, minute + SignedDuration::from_mins(1), 1.0).await;
-    report("AWS/Lambda", "Invocations", &of_function, minute, 3.0).await;
-    report("AWS/Lambda", "Errors", &of_function, minute, 0.0).await;
-    let readings = aws.read_gate(&environment, rule, since, now).await;
-    let checks = gate::checks(&asked(true), &readings);
-    for check in &checks {
-        assert_eq!(check.verdict, Verdict::Pass, "{check:#?}");
-        assert!(!check.evidence.request_ids.is_empty(), "{check:#?}");
-    }
-    if lies.exact_dimensions {
-        assert_eq!(find(&checks, "traffic").evidence.datapoints.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [2, 1]);
-    }
+        self.sdk.put_metric("AWS/Events", "Invocations", &of_rule[1..], minute, 99.0).await;
+        assert_eq!(find(&self.gate_checks(&facts).await, "traffic").value, "0");
 
-    report("AWS/Events", "FailedInvocations", &of_rule, minute, 3.0).await;
-    let queue = aws.read_dlq(&environment.dlqs[0]).await.unwrap();
-    assert_eq!(queue.value.total(), 0);
-    let url = sdk.sqs.get_queue_url().queue_name(&environment.dlqs[0]).send().await.unwrap();
-    sdk.sqs.send_message().queue_url(url.queue_url().unwrap()).message_body("{}").send().await.unwrap();
-    let readings = aws.read_gate(&environment, rule, since, now).await;
-    let checks = gate::checks(&asked(true), &readings);
-    assert!(gate::is_decided_early(&checks));
-    assert_eq!(find(&checks, "failed-invocations").value, "3", "{checks:#?}");
-    assert_eq!(find(&checks, "failed-invocations").verdict, Verdict::Fail);
-    assert_eq!(find(&checks, "dlq:alchemiser-event-dlq-dev").value, "0 → 1");
+        self.sdk.put_metric("AWS/Events", "Invocations", &of_rule, minute, 2.0).await;
+        self.sdk.put_metric("AWS/Events", "Invocations", &of_rule, next, 1.0).await;
+        self.sdk.put_metric("AWS/Lambda", "Invocations", &of_function, minute, 3.0).await;
+        self.sdk.put_metric("AWS/Lambda", "Errors", &of_function, minute, 0.0).await;
+        let checks = self.gate_checks(&facts).await;
+        for check in &checks {
+            assert_eq!(check.verdict, Verdict::Pass, "{check:#?}");
+            assert!(!check.evidence.request_ids.is_empty(), "{check:#?}");
+        }
+        assert_eq!(find(&checks, "traffic").evidence.datapoints, [(minute, 2), (next, 1)]);
 
-    // What does not exist, and what is not held.
-    let missing = aws.describe_rule(&environment.bus, "no-such-rule").await.unwrap_err();
-    assert!(missing.is_not_found(), "{missing}");
-    assert!(!aws.bus_exists("no-such-bus").await.unwrap());
-    assert!(aws.dlq_depth("no-such-queue").await.unwrap_err().is_not_found());
-    assert!(aws.table("no-such-table").await.unwrap_err().is_not_found());
-    let refused = aws.enable_rule(&held, &environment.bus, "no-such-rule").await;
-    assert_eq!(refused.is_err_and(|error| error.is_not_found()), lies.missing_rules_refused);
-    let elsewhere = Held::granted("prod", None);
-    let mixed_up = aws.disable_rule(&elsewhere, &environment.bus, &rule.rule).await.unwrap_err();
-    assert!(matches!(mixed_up.kind, AwsErrorKind::WrongEnvironment { .. }), "{mixed_up}");
-
-    // The rollback: what was enabled is told from what was not, and everything is shown to be off.
-    aws.enable_rule(&held, &environment.bus, &rules[3].rule).await.unwrap();
-    let done = aws.disable_all(&held, &environment.bus, &environment.rules, Instant::now()).await.unwrap();
-    assert!(done.verified, "{done:#?}");
-    for (outcome, expected) in done.rules.iter().zip([true, false, false, true]) {
-        assert_eq!(outcome.before.map(RuleState::is_enabled), Some(expected), "{done:#?}");
-        assert_eq!((outcome.after, outcome.attempts), (Some(RuleState::Disabled), 1), "{done:#?}");
-        assert_eq!(outcome.error, None);
+        self.sdk.put_metric("AWS/Events", "FailedInvocations", &of_rule, minute, 3.0).await;
+        let queue = &self.environment.dlqs[0];
+        let url = self.sdk.sqs.get_queue_url().queue_name(queue).send().await.unwrap();
+        self.sdk.sqs.send_message().queue_url(url.queue_url().unwrap()).message_body("{}").send().await.unwrap();
+        let checks = self.gate_checks(&facts).await;
+        assert!(gate::is_decided_early(&checks));
+        let failed = find(&checks, "failed-invocations");
+        assert_eq!((failed.verdict, failed.value.as_str()), (Verdict::Fail, "3"), "{failed:#?}");
+        let grown = find(&checks, &format!("dlq:{queue}"));
+        assert_eq!((grown.verdict, grown.value.as_str()), (Verdict::Fail, "0 → 1"), "{grown:#?}");
     }
 
-    // Another account is not acted in.
-    let mut other = environment.clone();
-    other.account = Some("999999999999".to_owned());
-    let wrong = Aws::connect(&other, &settings(&emulator.endpoint)).await;
-    let error = wrong.enable_rule(&held, &environment.bus, &rule.rule).await.unwrap_err();
-    assert!(matches!(error.kind, AwsErrorKind::WrongAccount { .. }), "{error}");
-    assert!(wrong.disable_all(&held, &environment.bus, &environment.rules, Instant::now()).await.is_err());
-    assert!(!aws.describe_rule(&environment.bus, &rule.rule).await.unwrap().state.is_enabled());
+    async fn what_is_missing_is_told(&self) {
+        assert!(self.aws.describe_rule(self.bus(), "no-such-rule").await.unwrap_err().is_not_found());
+        assert!(!self.aws.bus_exists("no-such-bus").await.unwrap());
+        assert!(self.aws.dlq_depth("no-such-queue").await.unwrap_err().is_not_found());
+        assert!(self.aws.table("no-such-table").await.unwrap_err().is_not_found());
+        assert!(self.aws.ttl("no-such-table").await.unwrap_err().is_not_found());
+        let refused = self.aws.enable_rule(&self.held, self.bus(), "no-such-rule").await;
+        assert_eq!(refused.is_err_and(|error| error.is_not_found()), self.lies.missing_rules_are_refused);
+        let elsewhere = Held::granted("prod", None);
+        let mixed_up = self.aws.disable_rule(&elsewhere, self.bus(), &self.rule().rule).await.unwrap_err();
+        assert!(matches!(mixed_up.kind, AwsErrorKind::WrongEnvironment { .. }), "{mixed_up}");
+    }
+
+    async fn rollback(&self) {
+        let rules = &self.environment.rules;
+        self.aws.enable_rule(&self.held, self.bus(), &rules[3].rule).await.unwrap();
+        let done = self.aws.disable_all(&self.held, self.bus(), rules, Instant::now()).await.unwrap();
+        assert!(done.verified, "{done:#?}");
+        for (outcome, enabled_before) in done.rules.iter().zip([true, false, false, true]) {
+            assert_eq!(outcome.before.map(RuleState::is_enabled), Some(enabled_before), "{done:#?}");
+            assert_eq!((outcome.after, outcome.attempts), (Some(RuleState::Disabled), 1), "{done:#?}");
+            assert_eq!(outcome.error, None);
+        }
+    }
+
+    async fn another_account_is_refused(&self, emulator: &Emulator) {
+        let mut other = self.environment.clone();
+        other.account = Some("999999999999".to_owned());
+        let wrong = Aws::connect(&other, &settings(&emulator.endpoint)).await;
+        let error = wrong.enable_rule(&self.held, self.bus(), &self.rule().rule).await.unwrap_err();
+        assert!(matches!(error.kind, AwsErrorKind::WrongAccount { .. }), "{error}");
+        let error =
+            wrong.disable_all(&self.held, self.bus(), &self.environment.rules, Instant::now()).await.unwrap_err();
+        assert!(matches!(error.kind, AwsErrorKind::WrongAccount { .. }), "{error}");
+        assert!(!self.aws.describe_rule(self.bus(), &self.rule().rule).await.unwrap().state.is_enabled());
+    }
 }

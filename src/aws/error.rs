@@ -14,7 +14,7 @@ use super::operation::{ASSUME_ROLE, Operation};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct AwsError {
     /// What was called.
-    pub operation: Operation,
+    pub operation: &'static Operation,
     /// On what, when that helps: the name of a rule, a queue, a table.
     pub subject: Option<String>,
     /// What went wrong.
@@ -75,15 +75,15 @@ pub enum AwsErrorKind {
 }
 
 impl AwsError {
-    pub(super) fn new(operation: Operation, kind: AwsErrorKind) -> Self {
+    pub(super) fn new(operation: &'static Operation, kind: AwsErrorKind) -> Self {
         Self { operation, subject: None, kind, request_id: None }
     }
 
-    pub(super) fn other(operation: Operation, code: &str, message: impl Into<String>) -> Self {
+    pub(super) fn other(operation: &'static Operation, code: &str, message: impl Into<String>) -> Self {
         Self::new(operation, AwsErrorKind::Other { code: code.to_owned(), message: message.into() })
     }
 
-    pub(super) fn missing(operation: Operation, subject: &str) -> Self {
+    pub(super) fn missing(operation: &'static Operation, subject: &str) -> Self {
         Self::new(operation, AwsErrorKind::NotFound).about(subject)
     }
 
@@ -143,7 +143,7 @@ impl AwsError {
     }
 
     /// Reads the SDK's error for what it means.
-    pub(super) fn from_sdk<E>(operation: Operation, error: &SdkError<E, HttpResponse>) -> Self
+    pub(super) fn from_sdk<E>(operation: &'static Operation, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -196,7 +196,7 @@ impl AwsError {
 }
 
 impl AwsErrorKind {
-    fn of_answer(operation: Operation, code: &str, message: &str, status: u16) -> Self {
+    fn of_answer(operation: &'static Operation, code: &str, message: &str, status: u16) -> Self {
         // Codes may carry a namespace (`com.amazonaws.sqs#…`, `AWS.SimpleQueueService.…`).
         let short = code.rsplit(['#', '.']).next().unwrap_or(code);
         match short {

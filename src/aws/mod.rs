@@ -69,7 +69,7 @@ impl Aws {
     }
 
     /// Refuses what is meant for another environment than that of these clients.
-    fn same_environment(&self, operation: Operation, environment: &str) -> Result<(), AwsError> {
+    fn same_environment(&self, operation: &'static Operation, environment: &str) -> Result<(), AwsError> {
         if environment == self.0.environment {
             return Ok(());
         }
@@ -78,7 +78,7 @@ impl Aws {
         Err(AwsError::new(operation, kind))
     }
 
-    fn holds(&self, held: &Held<'_>, operation: Operation) -> Result<(), AwsError> {
+    fn holds(&self, held: &Held<'_>, operation: &'static Operation) -> Result<(), AwsError> {
         self.same_environment(operation, held.environment())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One operation of one service.
+/// One operation of one service. There is one of each, so errors carry a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Operation {
     /// Its name in the service's API: `DescribeRule`.
@@ -31,23 +31,24 @@ impl Operation {
     }
 }
 
-pub(super) const DESCRIBE_EVENT_BUS: Operation =
-    Operation::read("EventBridge", "DescribeEventBus", "events:DescribeEventBus");
-pub(super) const LIST_RULES: Operation = Operation::read("EventBridge", "ListRules", "events:ListRules");
-pub(super) const DESCRIBE_RULE: Operation = Operation::read("EventBridge", "DescribeRule", "events:DescribeRule");
-pub(super) const LIST_TARGETS: Operation =
-    Operation::read("EventBridge", "ListTargetsByRule", "events:ListTargetsByRule");
-pub(super) const ENABLE_RULE: Operation = Operation::change("EventBridge", "EnableRule", "events:EnableRule");
-pub(super) const DISABLE_RULE: Operation = Operation::change("EventBridge", "DisableRule", "events:DisableRule");
-pub(super) const GET_QUEUE_URL: Operation = Operation::read("SQS", "GetQueueUrl", "sqs:GetQueueUrl");
-pub(super) const GET_QUEUE_ATTRIBUTES: Operation =
-    Operation::read("SQS", "GetQueueAttributes", "sqs:GetQueueAttributes");
-pub(super) const DESCRIBE_ALARMS: Operation =
-    Operation::read("CloudWatch", "DescribeAlarms", "cloudwatch:DescribeAlarms");
-pub(super) const GET_METRIC_DATA: Operation =
-    Operation::read("CloudWatch", "GetMetricData", "cloudwatch:GetMetricData");
-pub(super) const DESCRIBE_TABLE: Operation = Operation::read("DynamoDB", "DescribeTable", "dynamodb:DescribeTable");
-pub(super) const DESCRIBE_TTL: Operation =
-    Operation::read("DynamoDB", "DescribeTimeToLive", "dynamodb:DescribeTimeToLive");
-pub(super) const GET_CALLER_IDENTITY: Operation = Operation::read("STS", "GetCallerIdentity", "sts:GetCallerIdentity");
-pub(super) const ASSUME_ROLE: Operation = Operation::read("STS", "AssumeRole", "sts:AssumeRole");
+pub(super) const DESCRIBE_EVENT_BUS: &Operation =
+    &Operation::read("EventBridge", "DescribeEventBus", "events:DescribeEventBus");
+pub(super) const LIST_RULES: &Operation = &Operation::read("EventBridge", "ListRules", "events:ListRules");
+pub(super) const DESCRIBE_RULE: &Operation = &Operation::read("EventBridge", "DescribeRule", "events:DescribeRule");
+pub(super) const LIST_TARGETS: &Operation =
+    &Operation::read("EventBridge", "ListTargetsByRule", "events:ListTargetsByRule");
+pub(super) const ENABLE_RULE: &Operation = &Operation::change("EventBridge", "EnableRule", "events:EnableRule");
+pub(super) const DISABLE_RULE: &Operation = &Operation::change("EventBridge", "DisableRule", "events:DisableRule");
+pub(super) const GET_QUEUE_URL: &Operation = &Operation::read("SQS", "GetQueueUrl", "sqs:GetQueueUrl");
+pub(super) const GET_QUEUE_ATTRIBUTES: &Operation =
+    &Operation::read("SQS", "GetQueueAttributes", "sqs:GetQueueAttributes");
+pub(super) const DESCRIBE_ALARMS: &Operation =
+    &Operation::read("CloudWatch", "DescribeAlarms", "cloudwatch:DescribeAlarms");
+pub(super) const GET_METRIC_DATA: &Operation =
+    &Operation::read("CloudWatch", "GetMetricData", "cloudwatch:GetMetricData");
+pub(super) const DESCRIBE_TABLE: &Operation = &Operation::read("DynamoDB", "DescribeTable", "dynamodb:DescribeTable");
+pub(super) const DESCRIBE_TTL: &Operation =
+    &Operation::read("DynamoDB", "DescribeTimeToLive", "dynamodb:DescribeTimeToLive");
+pub(super) const GET_CALLER_IDENTITY: &Operation =
+    &Operation::read("STS", "GetCallerIdentity", "sts:GetCallerIdentity");
+pub(super) const ASSUME_ROLE: &Operation = &Operation::read("STS", "AssumeRole", "sts:AssumeRole");

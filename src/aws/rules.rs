@@ -122,7 +122,7 @@ impl Aws {
         .await
     }
 
-    async fn may_change(&self, held: &Held<'_>, operation: Operation) -> Result<(), AwsError> {
+    async fn may_change(&self, held: &Held<'_>, operation: &'static Operation) -> Result<(), AwsError> {
         self.holds(held, operation)?;
         self.confirm_account().await
     }
@@ -157,7 +157,7 @@ pub(super) async fn list_rules(events: &aws_sdk_eventbridge::Client, bus: &str) 
     Err(endless(LIST_RULES).about(bus))
 }
 
-fn rule_state(operation: Operation, rule: &str, state: Option<&SdkRuleState>) -> Result<RuleState, AwsError> {
+fn rule_state(operation: &'static Operation, rule: &str, state: Option<&SdkRuleState>) -> Result<RuleState, AwsError> {
     match state {
         Some(SdkRuleState::Enabled) => Ok(RuleState::Enabled),
         Some(SdkRuleState::EnabledWithAllCloudtrailManagementEvents) => {
@@ -188,7 +188,7 @@ where
     call().await
 }
 
-fn endless(operation: Operation) -> AwsError {
+fn endless(operation: &'static Operation) -> AwsError {
     AwsError::other(operation, "TooManyPages", format!("the listing did not end within {MAX_PAGES} pages"))
 }
 
