@@ -2,6 +2,9 @@
 //!
 //! Start with `docs/architecture.md`.
 
+// The futures of the AWS SDK are nested deeper than the compiler follows by default.
+#![recursion_limit = "256"]
+
 pub mod app;
 pub mod aws;
 pub mod checks;

@@ -1,5 +1,8 @@
 //! The program: reads what it was told, and starts it.
 
+// The futures of the AWS SDK are nested deeper than the compiler follows by default.
+#![recursion_limit = "256"]
+
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
