@@ -47,14 +47,7 @@ fn assume_role(state: &mut State, call: &CallContext, input: Input) -> Result<Va
             return Err(input.wrong(format!("the value {text} must satisfy the pattern [\\w+=,.@-]{{2,64}}")));
         }
     }
-    let seconds: i64 = match input.text("DurationSeconds") {
-        None => 3_600,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|seconds| (900..=43_200).contains(seconds))
-            .ok_or_else(|| input.wrong("DurationSeconds must be between 900 and 43200"))?,
-    };
+    let seconds = input.number("DurationSeconds", 3_600, 900..=43_200)?;
     let (account, role) = arn
         .strip_prefix("arn:aws:iam::")
         .and_then(|rest| rest.split_once(":role/"))
