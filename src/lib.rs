@@ -5,6 +5,10 @@
 // The futures of the AWS SDK are nested deeper than the compiler follows by default.
 #![recursion_limit = "256"]
 
+// Tests in the crate share `tests/support` with the integration tests, which know the crate by its name.
+#[cfg(test)]
+extern crate self as alch;
+
 pub mod app;
 pub mod aws;
 pub mod checks;

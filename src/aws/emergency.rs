@@ -254,9 +254,9 @@ mod tests {
     async fn hard_calls_end_at_their_deadline() {
         let mut calls = 0;
         let passed = Instant::now();
-        let result: Result<(), _> = hard(passed, async || {
+        let result: Result<(), _> = hard(passed, || {
             calls += 1;
-            Err(AwsError::new(DISABLE_RULE, AwsErrorKind::Throttled))
+            async { Err(AwsError::new(DISABLE_RULE, AwsErrorKind::Throttled)) }
         })
         .await;
         assert!(result.is_err());

@@ -168,19 +168,12 @@ impl AwsError {
                 if let Some(refused) = assume_role_failure(error) {
                     return refused;
                 }
-                let connector = failure.as_connector_error();
-                // Only a failure that never had a connection is sure to have sent nothing. The SDK tells that by the
-                // lack of the connection's particulars; a failed connect says so in its own chain.
                 let kind = if mentions(error, "credential") {
                     AwsErrorKind::CredentialsUnavailable
-                } else if mentions(error, "connect error") || mentions(error, "dns error") {
+                } else if never_connected(error) {
                     AwsErrorKind::Unreachable
                 } else if failure.is_timeout() {
-                    // The SDK's own connect timeout: its read timeout comes after a connection.
-                    match connector.and_then(|connector| connector.connection_metadata()) {
-                        None if mentions(error, "HTTP connect timeout") => AwsErrorKind::Unreachable,
-                        None | Some(_) => AwsErrorKind::Timeout,
-                    }
+                    AwsErrorKind::Timeout
                 } else {
                     AwsErrorKind::Interrupted
                 };
@@ -313,7 +306,13 @@ fn assume_role_failure(error: &(dyn Error + 'static)) -> Option<AwsError> {
     Some(AwsError::from_sdk(ASSUME_ROLE, failure))
 }
 
-/// Whether an error or one of its causes speaks of something. The SDK's types for these causes are not public.
+/// Whether no connection came about, for whatever reason: then surely nothing was sent.
+fn never_connected(error: &(dyn Error + 'static)) -> bool {
+    let http = chain(error).find_map(|cause| cause.downcast_ref::<hyper_util::client::legacy::Error>());
+    http.is_some_and(hyper_util::client::legacy::Error::is_connect)
+}
+
+/// Whether an error or one of its causes speaks of something. The SDK does not re-export its types for credentials.
 fn mentions(error: &(dyn Error + 'static), what: &str) -> bool {
     let what = what.to_ascii_lowercase();
     chain(error).any(|cause| cause.to_string().to_ascii_lowercase().contains(&what))

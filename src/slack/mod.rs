@@ -11,6 +11,8 @@ pub mod socket;
 pub mod verify;
 pub mod view;
 
+#[cfg(all(test, feature = "sandbox"))]
+mod emulated;
 #[cfg(test)]
 mod stand_in;
 mod tls;

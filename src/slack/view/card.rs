@@ -99,7 +99,10 @@ fn remarks(run: &Run, context: &ViewContext<'_>, now: Timestamp) -> Vec<Markup> 
 fn end(run: &Run, ended: &Ended, context: &ViewContext<'_>) -> Vec<Markup> {
     let mut lines = vec![Markup::prose(&clip(&ended.summary, 1200))];
     lines.push(words::rule_states(&ended.rules, context.environments.get(&run.environment)).cut(700));
-    lines.push(next_commands(&ended.next, context));
+    if !ended.next.is_empty() {
+        lines.push(md!("*To undo or go on:*"));
+        lines.push(next_commands(&ended.next, context));
+    }
     lines.push(md!("Ended {}, after {}.", Markup::day(ended.at), words::between(run.requested_at, ended.at)));
     lines
 }

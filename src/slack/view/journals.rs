@@ -181,7 +181,7 @@ pub fn traffic(rule: &str, invocations: &str, failures: &str) -> Vec<Check> {
     let no_traffic = if invocations == "0" { "No event matched since the rule was enabled." } else { "" };
     let mut checks = vec![
         check("failed-invocations", &format!("Failed invocations of {rule}"), failed, failures, "0", mend),
-        check("invocations", &format!("Invocations of {rule}"), quiet, invocations, "at least 1", no_traffic),
+        check("traffic", &format!("Invocations of {rule}"), quiet, invocations, "at least 1", no_traffic),
         check("dlq", "Messages in the DLQ", Verdict::Pass, "3 → 3", "3", ""),
     ];
     for (check, metric) in checks.iter_mut().zip(["FailedInvocations", "Invocations"]) {

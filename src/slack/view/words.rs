@@ -200,7 +200,7 @@ pub fn plain_actor(actor: &Actor) -> String {
 pub fn live_numbers(checks: &[Check]) -> Option<String> {
     let number =
         |name: &str| checks.iter().find(|check| check.name == name).and_then(|check| leading_number(&check.value));
-    let invocations = number("invocations").map(|n| count(n, "invocation"));
+    let invocations = number("traffic").map(|n| count(n, "invocation"));
     let failures = number("failed-invocations").map(|n| count(n, "failure"));
     match (invocations, failures) {
         (None, None) => None,
@@ -291,8 +291,8 @@ mod tests {
             evidence: Default::default(),
         };
         assert_eq!(live_numbers(&[]), None);
-        assert_eq!(live_numbers(&[check("failed-invocations", ""), check("invocations", "–")]), None);
-        let both = [check("failed-invocations", "0"), check("invocations", "3 in 2 min")];
+        assert_eq!(live_numbers(&[check("failed-invocations", ""), check("traffic", "–")]), None);
+        let both = [check("failed-invocations", "0"), check("traffic", "3 in 2 min")];
         assert_eq!(live_numbers(&both).as_deref(), Some("3 invocations, no failures"));
     }
 }

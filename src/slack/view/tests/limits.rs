@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::super::blocks::{self, Button, Confirm, Draft, Style};
 use super::super::markup::{Markup, length};
 use super::super::{
-    EnvironmentStatus, ViewContext, Who, card, held, help, home, journals, refusal, runs_list, show, stale_click,
-    status, terminal, thread, whoami,
+    EnvironmentStatus, ViewContext, Who, card, held, home, journals, refusal, runs_list, show, stale_click, status,
+    terminal, thread, whoami,
 };
 use crate::domain::*;
 use crate::slack::message::Message;
@@ -118,7 +118,7 @@ fn hostile(evil: &str, many: usize, ending: u8) -> Vec<Recorded> {
         Step { id: StepId(n.to_string()), kind, undo: Some(RuleState::Disabled), needs_person: true }
     };
     let check = |n: usize| Check {
-        name: "invocations".to_owned(),
+        name: "traffic".to_owned(),
         title: e(),
         verdict: [Verdict::Pass, Verdict::Inconclusive, Verdict::Unknown, Verdict::Fail][n % 4],
         value: e(),
@@ -248,7 +248,6 @@ fn everything(journal: &[Recorded], evil: &str) -> Vec<Message> {
         held(&run, Some(evil), &run.command),
         held(&run, Some("https://example.com/p1"), &run.command),
         refusal(evil),
-        help(evil),
         stale_click(&run),
     ];
     journals::in_context(|base| {

@@ -265,7 +265,7 @@ fn short_answers_read_well() {
         ("whoami", whoami(&who)),
         ("held", held(&active, Some("https://x.slack.com/archives/C1/p1?thread_ts=1&cid=C1"), &asked)),
         ("refusal", refusal("`prod` needs approval.\nAsk for it & wait.")),
-        ("help", help("Usage: /alch enable <rule|all> <env>\n  e.g. /alch enable signal-generated dev")),
+        ("help", help("*enable*: enable rules\nUsage: `/alch enable &lt;rule|all&gt; &lt;env&gt;`")),
         ("cancel accepted", cancel_accepted(&active)),
         ("stale click", stale_click(&run)),
     ];
