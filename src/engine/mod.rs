@@ -6,6 +6,8 @@ mod execute;
 mod interlock;
 mod next;
 mod scheduler;
+#[cfg(test)]
+mod tests;
 
 pub use execute::{Engine, Place};
 pub use next::{Next, next};
