@@ -1,4 +1,4 @@
-//! Runs plans: [`next`] says what comes next, and one loop does it. Nothing here knows Slack.
+//! Runs plans: [`next()`] says what comes next, and one loop does it. Nothing here knows Slack.
 
 mod conclude;
 pub mod emergency;
