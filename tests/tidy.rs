@@ -41,7 +41,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "terminal",
-        &["domain", "clock", "cli", "config", "command", "store", "aws", "slack", "control", "app", "sandbox"],
+        &[
+            "domain",
+            "clock",
+            "cli",
+            "config",
+            "command",
+            "store",
+            "aws",
+            "slack",
+            "slack::view",
+            "control",
+            "app",
+            "sandbox",
+        ],
     ),
     // Only `start` knows the bot; the emulators know the clock and nothing else. See the test below.
     ("sandbox", &["domain", "clock", "config", "command", "aws", "slack", "app"]),
