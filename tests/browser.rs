@@ -4,6 +4,7 @@
 //! the README, `docs/images/sandbox.png`, is made anew.
 
 #![cfg(feature = "sandbox")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support {
     pub mod chromium;
@@ -80,6 +81,20 @@ impl Page {
         self.until_within(SOON, "the end of the thread in view", &in_view).await;
     }
 
+    /// Scrolls a message of the thread to the top, and says so only when it is there.
+    async fn brings_up(&mut self, text: &str) {
+        let found = format!(
+            "(() => {{
+                const said = [...document.querySelectorAll('{THREAD} [data-testid=message]')];
+                const one = said.find((message) => message.innerText.includes({}));
+                one?.scrollIntoView({{ block: 'start' }});
+                return one !== undefined;
+            }})()",
+            json!(text)
+        );
+        self.until_within(SOON, text, &found).await;
+    }
+
     async fn pictured(&mut self, name: &str) {
         self.picture(&pictures().join(format!("{name}.png"))).await;
     }
@@ -96,18 +111,24 @@ async fn a_rule_is_enabled_and_its_thread_grows_to_healthy() {
         page.until_text(SOON, THREAD, "succeeded").await;
         page.newest_reply_is_in_view().await;
         page.pictured("healthy").await;
-        if std::env::var("ALCH_README_SCREENSHOT").is_ok_and(|wanted| wanted == "1") {
-            page.picture(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images/sandbox.png")).await;
-        }
         page.theme("dark").await;
         page.pictured("healthy-dark").await;
         page.resize(PHONE).await;
+        page.newest_reply_is_in_view().await;
         page.pictured("healthy-phone-dark").await;
         page.theme("light").await;
         page.pictured("healthy-phone").await;
+        page.brings_up("signal-generated is healthy").await;
+        page.pictured("gate-phone").await;
         page.click("[data-testid=thread-close]").await;
         page.pictured("channel-phone").await;
         page.resize(WIDE).await;
+        page.click("main [data-testid=thread-summary]").await;
+        page.brings_up("signal-generated is healthy").await;
+        page.pictured("gate").await;
+        if std::env::var("ALCH_README_SCREENSHOT").is_ok_and(|wanted| wanted == "1") {
+            page.picture(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images/sandbox.png")).await;
+        }
         page.shows_world().await;
         page.until_rule("signal-generated", "ENABLED").await;
     })
