@@ -240,7 +240,7 @@ async fn a_guest_is_refused_in_a_message_that_only_the_guest_sees() {
 }
 
 #[tokio::test]
-async fn help_and_a_typing_mistake_are_answered_at_once() {
+async fn help_status_home_and_a_typing_mistake_are_answered_at_once() {
     let answer = "main [data-testid=message][data-ephemeral=true]";
     story(async |page| {
         page.says("/alch help").await;
@@ -256,6 +256,9 @@ async fn help_and_a_typing_mistake_are_answered_at_once() {
         page.types("[data-testid=composer]", "/alch en").await;
         page.until_text(SOON, "[data-testid=hints]", "enable").await;
         page.pictured("hints").await;
+        page.click("[data-testid=place-dm]").await;
+        page.until_text(SOON, "[data-testid=home]", "signal-generated").await;
+        page.pictured("home").await;
     })
     .await;
 }
