@@ -257,6 +257,7 @@ async fn help_status_home_and_a_typing_mistake_are_answered_at_once() {
         page.until_text(SOON, "[data-testid=hints]", "enable").await;
         page.pictured("hints").await;
         page.click("[data-testid=place-dm]").await;
+        page.click("[data-testid=dm-home]").await;
         page.until_text(SOON, "[data-testid=home]", "signal-generated").await;
         page.pictured("home").await;
     })
