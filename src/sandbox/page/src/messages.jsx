@@ -137,13 +137,18 @@ const AT_END_PIXELS = 40;
 function useStickToEnd(messages, me, jump) {
   const box = useRef(null);
   const atEnd = useRef(true);
+  const observed = useRef(null);
   const [missed, setMissed] = useState(false);
   const last = messages.at(-1);
   const toEnd = () => {
     box.current.scrollTop = box.current.scrollHeight;
   };
+  const size = () => `${box.current.scrollHeight}/${box.current.clientHeight}`;
   useLayoutEffect(() => {
-    const grown = new ResizeObserver(() => atEnd.current && toEnd());
+    const grown = new ResizeObserver(() => {
+      observed.current = size();
+      if (atEnd.current) toEnd();
+    });
     grown.observe(box.current.firstElementChild);
     grown.observe(box.current);
     return () => grown.disconnect();
@@ -163,8 +168,11 @@ function useStickToEnd(messages, me, jump) {
   }, [jump]);
   const onScroll = () => {
     const { scrollHeight, scrollTop, clientHeight } = box.current;
-    atEnd.current = scrollHeight - scrollTop - clientHeight < AT_END_PIXELS;
-    if (atEnd.current) setMissed(false);
+    const isAtEnd = scrollHeight - scrollTop - clientHeight < AT_END_PIXELS;
+    // A layout that moved the text is not a reader who scrolled up: the observer is about to tell of it.
+    if (!isAtEnd && size() !== observed.current) return;
+    atEnd.current = isAtEnd;
+    if (isAtEnd) setMissed(false);
   };
   return { box, onScroll, missed, toEnd };
 }
@@ -210,7 +218,7 @@ export function ThreadList({ parent, replies }) {
             {parent && <Message message={parent} inThread />}
             {replies.length > 0 && <li className="reply-count"><span>{replies.length} {replies.length === 1 ? "reply" : "replies"}</span></li>}
             {replies.map((reply, index) => (
-              <Message key={reply.ts} message={reply} compact={followsOn(reply, replies[index - 1])} inThread />
+              <Message key={reply.ts} message={reply} compact={!reply.blocks && followsOn(reply, replies[index - 1])} inThread />
             ))}
           </ol>
         </div>

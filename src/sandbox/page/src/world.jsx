@@ -49,8 +49,8 @@ function Environment({ environment }) {
       </table>
       <dl className="facts">
         {environment.dlqs.map((queue) => (
-          <div key={queue.name} title={queue.name}>
-            <dt>Dead-letter queue</dt>
+          <div key={queue.name} title={`Dead-letter queue ${queue.name}`}>
+            <dt>{queue.name}</dt>
             <dd><Bad value={queue.visible} /> visible · {count(queue.in_flight)} in flight · {count(queue.delayed)} delayed</dd>
           </div>
         ))}
