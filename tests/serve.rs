@@ -184,7 +184,7 @@ async fn who_comes_second_is_told_who_holds_the_environment_and_can_queue() {
     assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
     until("the first run has begun", async || stage.is_enabled("dev", "signal-generated")).await;
     assert!(stage.slack.types(BOB, "/alch enable rebalance-planned dev").await.is_ok());
-    let told = stage.hears(BOB, "is held by").await;
+    let told = stage.hears(BOB, "Not started").await;
     assert!(told.text.contains("R-1") && told.text.contains("enable signal-generated"), "{}", told.text);
     assert!(stage.slack.clicks(BOB, &told.ts, "Queue it").await.is_ok());
     stage.sees("the second run waits", |slack| slack.transcript().contains("queued")).await;
@@ -274,7 +274,7 @@ async fn socket_mode_tells_the_same_story() {
     assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
     until("the first run has begun", async || stage.is_enabled("dev", "signal-generated")).await;
     assert!(stage.slack.types(BOB, "/alch enable rebalance-planned dev").await.is_ok());
-    let told = stage.hears(BOB, "is held by").await;
+    let told = stage.hears(BOB, "Not started").await;
     assert!(stage.slack.clicks(BOB, &told.ts, "Queue it").await.is_ok());
     let card = stage.card(RunId(2)).await;
     assert!(stage.slack.says(CAROL, &card.channel, Some(&card.ts), "@alch cancel").await.is_ok());
