@@ -27,7 +27,6 @@ struct Lies {
     missing_rules_are_refused: bool,
 }
 
-#[cfg(feature = "sandbox")]
 #[tokio::test]
 async fn the_runbooks_calls_work_against_moto() {
     if let Some(moto) = emulators::moto().await {

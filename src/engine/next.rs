@@ -258,9 +258,8 @@ fn same_findings(before: &[Check], after: &[Check]) -> bool {
 }
 
 fn reasons(checks: &[Check], verdict: Verdict) -> String {
-    let reasons: Vec<&str> =
-        checks.iter().filter(|check| check.verdict == verdict).map(|check| check.reason.as_str()).collect();
-    reasons.join(" ")
+    let of_verdict = checks.iter().filter(|check| check.verdict == verdict);
+    of_verdict.map(|check| format!("{}: {}", check.title, check.reason)).collect::<Vec<_>>().join(" ")
 }
 
 fn finished(step: &Step, status: StepStatus, summary: &str) -> Event {

@@ -32,13 +32,13 @@ impl Engine {
             changes.mark_unchanged();
             while driven.len() < MOST_DRIVEN && !stop.is_cancelled() {
                 let now = inner.clock.now();
+                // Counted before it is claimed: a run is never neither due nor driven.
+                let active = Active::count(self);
                 match inner.store.claim(&inner.owner, now, later(now, LEASE)).await {
                     Ok(Some(claim)) => {
-                        inner.active.send_modify(|active| *active += 1);
-                        let engine = self.clone();
-                        let stop = stop.clone();
+                        let (engine, stop) = (self.clone(), stop.clone());
                         driven.spawn(async move {
-                            let _active = Active(&engine);
+                            let _active = active;
                             engine.drive(claim, stop).await;
                         });
                     }
@@ -91,9 +91,16 @@ impl Engine {
     }
 }
 
-struct Active<'a>(&'a Engine);
+struct Active(Engine);
 
-impl Drop for Active<'_> {
+impl Active {
+    fn count(engine: &Engine) -> Self {
+        engine.0.active.send_modify(|active| *active += 1);
+        Self(engine.clone())
+    }
+}
+
+impl Drop for Active {
     fn drop(&mut self) {
         self.0.0.active.send_modify(|active| *active -= 1);
     }

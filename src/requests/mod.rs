@@ -233,8 +233,9 @@ impl Requests {
     /// # Errors
     /// When the database fails.
     pub async fn is_idle(&self) -> Result<bool, StoreError> {
-        let quiet = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        Ok(quiet && self.0.engine.store().pending_requests().await?.is_empty())
+        // In this order: a request that is begun between the two looks is still under way at the second.
+        let settled = self.0.engine.store().pending_requests().await?.is_empty();
+        Ok(settled && self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
     }
 
     /// False when the request is under way already.

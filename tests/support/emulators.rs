@@ -18,36 +18,27 @@ pub struct Emulator {
     /// The account that it plays.
     pub account: &'static str,
     child: Child,
-    bridge: Option<tokio::task::AbortHandle>,
 }
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        if let Some(bridge) = &self.bridge {
-            bridge.abort();
-        }
         // It may have died by itself; either way it is gone afterwards.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// moto's server, behind a bridge that lets the SDK speak to its CloudWatch; none when it is not installed.
-#[cfg(feature = "sandbox")]
+/// moto's server; none when it is not installed.
 pub async fn moto() -> Option<Emulator> {
     let program = find("moto", "moto_server")?;
-    let mut moto = start("123456789012", |port| {
+    Some(start("123456789012", |port| {
         let mut command = Command::new(&program);
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
         command
-    });
-    let (endpoint, bridge) = super::bridge::start(&moto.endpoint).await;
-    moto.endpoint = endpoint;
-    moto.bridge = Some(bridge);
-    Some(moto)
+    }))
 }
 
-/// ministack; none when it is not installed. It needs the Python package `cbor2` beside it.
+/// ministack; none when it is not installed.
 pub async fn ministack() -> Option<Emulator> {
     let program = find("ministack", "ministack")?;
     Some(start("000000000000", |port| {
@@ -81,7 +72,7 @@ fn start(account: &'static str, command: impl Fn(u16) -> Command) -> Emulator {
     for _ in 0..5 {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = command(port).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let mut emulator = Emulator { endpoint: format!("http://127.0.0.1:{port}"), account, child, bridge: None };
+        let mut emulator = Emulator { endpoint: format!("http://127.0.0.1:{port}"), account, child };
         let started = Instant::now();
         while emulator.child.try_wait().unwrap().is_none() {
             if answers(port) {

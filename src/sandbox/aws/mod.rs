@@ -9,7 +9,6 @@
 mod alarms;
 mod build;
 mod calls;
-mod cbor;
 mod cloudwatch;
 mod cloudwatch_alarms;
 mod dynamodb;
@@ -20,6 +19,7 @@ mod input;
 mod levers;
 mod metrics;
 mod panel;
+mod query;
 mod refusal;
 mod serve;
 mod spec;

@@ -1,4 +1,4 @@
-//! Errors as the services tell them: the code, the status, and what the older clients of two services know it as.
+//! Errors as the services tell them: the code in either protocol, the status, the words.
 
 use super::wire::Service;
 
@@ -6,7 +6,7 @@ use super::wire::Service;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub code: &'static str,
-    /// The code of the query protocol, where a service carries it along.
+    /// The code in the Query protocol. CloudWatch and SQS carry it along in JSON too.
     pub query_code: &'static str,
     pub status: u16,
     pub message: String,
@@ -25,12 +25,19 @@ impl Refusal {
         Self { unknown: true, ..Self::sender(code, message) }
     }
 
+    /// Whose fault it is, in the Query protocol's words.
+    pub fn fault(&self) -> &'static str {
+        if self.status < 500 { "Sender" } else { "Receiver" }
+    }
+
     pub fn unknown_operation(service: Option<Service>, operation: &str) -> Self {
         let message = format!("the operation {operation} is not known here");
         match service {
             Some(Service::Sts) => Self::unmodelled("InvalidAction", message),
-            Some(Service::CloudWatch) => Self { status: 404, ..Self::unmodelled("UnknownOperationException", message) },
-            Some(Service::Events | Service::Sqs | Service::DynamoDb) | None => {
+            Some(Service::CloudWatch) | None => {
+                Self { query_code: "InvalidAction", ..Self::unmodelled("UnknownOperationException", message) }
+            }
+            Some(Service::Events | Service::Sqs | Service::DynamoDb) => {
                 Self::unmodelled("UnknownOperationException", message)
             }
         }

@@ -1,7 +1,9 @@
 //! STS's operations: who one is, and assuming a role. Any role of an account that a stack is in may be assumed.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+
+use crate::clock::Clock;
 
 use super::input::Input;
 use super::refusal::Refusal;
@@ -11,6 +13,8 @@ use super::wire::Service;
 
 /// The oldest sessions are forgotten beyond this many.
 const SESSIONS_MAX: usize = 1_000;
+/// Credentials are good for at least this long in real time.
+const REAL_VALIDITY_MIN: SignedDuration = SignedDuration::from_hours(1);
 
 pub fn answer(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
     match call.operation {
@@ -47,14 +51,7 @@ fn assume_role(state: &mut State, call: &CallContext, input: Input) -> Result<Va
             return Err(input.wrong(format!("the value {text} must satisfy the pattern [\\w+=,.@-]{{2,64}}")));
         }
     }
-    let seconds: i64 = match input.text("DurationSeconds") {
-        None => 3_600,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|seconds| (900..=43_200).contains(seconds))
-            .ok_or_else(|| input.wrong("DurationSeconds must be between 900 and 43200"))?,
-    };
+    let seconds = input.number("DurationSeconds", 3_600, 900..=43_200)?;
     let (account, role) = arn
         .strip_prefix("arn:aws:iam::")
         .and_then(|rest| rest.split_once(":role/"))
@@ -79,7 +76,7 @@ fn assume_role(state: &mut State, call: &CallContext, input: Input) -> Result<Va
             "AccessKeyId": session.access_key,
             "SecretAccessKey": "sandbox",
             "SessionToken": "sandbox",
-            "Expiration": (call.now + SignedDuration::from_secs(seconds)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "Expiration": expiration(call.now, seconds),
         },
         "AssumedRoleUser": {"AssumedRoleId": format!("AROASANDBOXROLE:{name}"), "Arn": session_arn(&session)},
     });
@@ -88,4 +85,12 @@ fn assume_role(state: &mut State, call: &CallContext, input: Input) -> Result<Va
     }
     state.sessions.push(session);
     Ok(answer)
+}
+
+/// When credentials expire. The SDK compares that with the real time, whatever time it is in the world: credentials that
+/// it takes for old it would fetch again before each call.
+fn expiration(now: Timestamp, seconds: i64) -> String {
+    let in_the_world = now + SignedDuration::from_secs(seconds);
+    let expiration = in_the_world.max(Clock::system().now() + REAL_VALIDITY_MIN);
+    expiration.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -7,12 +7,8 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Map, Value, json};
 
-use super::cbor;
+use super::query::{self, Form};
 use super::refusal::Refusal;
-
-/// What the path of CloudWatch's operations and its JSON target start with.
-const CLOUDWATCH_TARGET: &str = "GraniteServiceVersion20100801";
-const STS_VERSION: &str = "2011-06-15";
 
 /// The services that the world answers for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +24,7 @@ impl Service {
     fn of_target(prefix: &str) -> Option<Self> {
         match prefix {
             "AWSEvents" => Some(Self::Events),
-            CLOUDWATCH_TARGET => Some(Self::CloudWatch),
+            "GraniteServiceVersion20100801" => Some(Self::CloudWatch),
             "AmazonSQS" => Some(Self::Sqs),
             "DynamoDB_20120810" => Some(Self::DynamoDb),
             _ => None,
@@ -61,7 +57,6 @@ impl Service {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Json,
-    Cbor,
     Query,
 }
 
@@ -96,15 +91,10 @@ impl Request {
             let (prefix, operation) = target.split_once('.').unwrap_or(("", target));
             let service = Service::of_target(prefix);
             (service, prefix.to_owned(), operation.to_owned(), Protocol::Json, parse_json(body))
-        } else if let Some((prefix, operation)) = cbor_operation(uri.path()) {
-            let service = (prefix == CLOUDWATCH_TARGET).then_some(Service::CloudWatch);
-            let input = cbor::decode(body).map_err(unreadable);
-            (service, prefix.to_owned(), operation.to_owned(), Protocol::Cbor, input)
-        } else if let Some(form) = parse_form(headers, body) {
-            let field = |name: &str| form.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let service = (field("Version") == STS_VERSION).then_some(Service::Sts);
+        } else if is_form(headers) {
+            let form = Form::parse(body);
             let name = caller.service.clone().unwrap_or_default();
-            (service, name, field("Action"), Protocol::Query, Ok(Value::Object(form)))
+            (form.service(), name, form.action, Protocol::Query, form.input)
         } else {
             let name = caller.service.clone().unwrap_or_default();
             (None, name, format!("{method} {}", uri.path()), Protocol::Json, Ok(Value::Null))
@@ -124,28 +114,23 @@ impl Request {
     pub fn respond(&self, answer: &Result<Value, Refusal>) -> Response {
         let status = answer.as_ref().map_or_else(|refusal| refusal.status, |_| 200);
         let body = match (self.protocol, answer) {
-            (Protocol::Json, Ok(value)) => value.to_string().into_bytes(),
-            (Protocol::Json, Err(refusal)) => self.error_value(refusal).to_string().into_bytes(),
-            (Protocol::Cbor, Ok(value)) => cbor::encode(value),
-            (Protocol::Cbor, Err(refusal)) => cbor::encode(&self.error_value(refusal)),
-            (Protocol::Query, Ok(value)) => query_answer(&self.operation, value).into_bytes(),
-            (Protocol::Query, Err(refusal)) => query_error(refusal).into_bytes(),
+            (Protocol::Json, Ok(value)) => value.to_string(),
+            (Protocol::Json, Err(refusal)) => self.error_value(refusal).to_string(),
+            (Protocol::Query, Ok(value)) => query::answer(self.service, &self.operation, value, REQUEST_ID),
+            (Protocol::Query, Err(refusal)) => query::error(self.service, refusal, REQUEST_ID),
         };
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert("x-amzn-requestid", HeaderValue::from_static(REQUEST_ID));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
-        if self.protocol == Protocol::Cbor {
-            headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
-        }
+        // Services that spoke Query before they spoke JSON tell the older code as well.
         if let Err(refusal) = answer
+            && self.protocol == Protocol::Json
             && matches!(self.service, Some(Service::CloudWatch | Service::Sqs))
+            && let Ok(value) = HeaderValue::from_str(&format!("{};{}", refusal.query_code, refusal.fault()))
         {
-            let fault = if refusal.status < 500 { "Sender" } else { "Receiver" };
-            if let Ok(value) = HeaderValue::from_str(&format!("{};{fault}", refusal.query_code)) {
-                headers.insert("x-amzn-query-error", value);
-            }
+            headers.insert("x-amzn-query-error", value);
         }
         response
     }
@@ -159,7 +144,6 @@ impl Request {
         match (self.protocol, self.service) {
             (Protocol::Json, Some(Service::Events)) => "application/x-amz-json-1.1",
             (Protocol::Json, _) => "application/x-amz-json-1.0",
-            (Protocol::Cbor, _) => "application/cbor",
             (Protocol::Query, _) => "text/xml",
         }
     }
@@ -183,16 +167,8 @@ fn parse_json(body: &[u8]) -> Result<Value, Refusal> {
     serde_json::from_slice(body).map_err(unreadable)
 }
 
-fn cbor_operation(path: &str) -> Option<(&str, &str)> {
-    path.strip_prefix("/service/")?.split_once("/operation/")
-}
-
-fn parse_form(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
-    let is_form = text(headers, CONTENT_TYPE.as_str())?.starts_with("application/x-www-form-urlencoded");
-    is_form.then(|| {
-        let pairs = form_urlencoded::parse(body);
-        pairs.map(|(key, value)| (key.into_owned(), Value::String(value.into_owned()))).collect()
-    })
+fn is_form(headers: &HeaderMap) -> bool {
+    text(headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
 }
 
 fn caller(headers: &HeaderMap) -> Caller {
@@ -203,39 +179,4 @@ fn caller(headers: &HeaderMap) -> Caller {
     let mut parts = scope.split('/').map(str::to_owned);
     let (access_key, _date) = (parts.next(), parts.next());
     Caller { access_key, region: parts.next(), service: parts.next() }
-}
-
-fn query_answer(operation: &str, value: &Value) -> String {
-    let mut result = String::new();
-    write_xml(&mut result, value);
-    format!(
-        "<{operation}Response xmlns=\"https://sts.amazonaws.com/doc/{STS_VERSION}/\"><{operation}Result>{result}\
-         </{operation}Result><ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata>\
-         </{operation}Response>"
-    )
-}
-
-fn query_error(refusal: &Refusal) -> String {
-    let fault = if refusal.status < 500 { "Sender" } else { "Receiver" };
-    let mut error = String::new();
-    write_xml(&mut error, &json!({"Type": fault, "Code": refusal.query_code, "Message": refusal.message}));
-    format!(
-        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/{STS_VERSION}/\"><Error>{error}</Error>\
-         <RequestId>{REQUEST_ID}</RequestId></ErrorResponse>"
-    )
-}
-
-/// Objects of objects and texts; no operation here answers with a list.
-fn write_xml(out: &mut String, value: &Value) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                out.push_str(&format!("<{key}>"));
-                write_xml(out, value);
-                out.push_str(&format!("</{key}>"));
-            }
-        }
-        Value::String(text) => out.push_str(&text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")),
-        other => out.push_str(&other.to_string()),
-    }
 }

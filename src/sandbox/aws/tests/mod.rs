@@ -1,11 +1,11 @@
 //! The emulated AWS as its users meet it: the real SDK's clients against the endpoint. The clock is moved by hand, so
 //! nothing here waits.
 
-mod cbor;
 mod faults;
 mod flow;
 mod metrics;
 mod persistence;
+mod query;
 mod resources;
 mod rules;
 

@@ -3,9 +3,11 @@
 use aws_sdk_cloudwatch::types::StateValue;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
+use jiff::SignedDuration;
 
 use super::super::{AlarmState, MessageState};
 use super::{Stage, client};
+use crate::clock::Clock;
 
 #[tokio::test]
 async fn a_queue_tells_what_lies_in_it_and_who_may_write() {
@@ -75,6 +77,23 @@ async fn an_assumed_role_sees_its_own_account_only() {
     assert_eq!(bad_name.code(), Some("ValidationError"));
     let stranger = assume("arn:aws:iam::333333333333:role/operator", "run-1").await.unwrap_err();
     assert_eq!(stranger.code(), Some("AccessDenied"));
+}
+
+#[tokio::test]
+async fn credentials_are_good_for_an_hour_of_real_time_too() {
+    let stage = Stage::new().await;
+    let sts = client!(aws_sdk_sts, stage);
+    let expiration = |seconds| {
+        let assume = sts.assume_role().role_arn("arn:aws:iam::222222222222:role/operator").role_session_name("run-1");
+        let sent = assume.duration_seconds(seconds).send();
+        async move { sent.await.unwrap().credentials().unwrap().expiration().secs() }
+    };
+    // The stage's time stands still in the past.
+    let real = Clock::system().now().as_second();
+    assert!(expiration(900).await >= real + 3_600);
+    stage.clock.advance(Clock::system().now().duration_since(stage.now()) + SignedDuration::from_hours(48));
+    assert_eq!(expiration(900).await, stage.now().as_second() + 900);
+    assert!(sts.assume_role().role_arn("r").role_session_name("run-1").duration_seconds(1).send().await.is_err());
 }
 
 #[tokio::test]

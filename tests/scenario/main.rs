@@ -1,0 +1,10 @@
+//! Stories: what people do, and what the thread, the journal and AWS say afterwards.
+
+mod crash;
+mod enable;
+mod hold;
+mod rollback;
+mod trouble;
+mod verify;
+mod who;
+mod world;

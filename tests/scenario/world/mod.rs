@@ -1,0 +1,386 @@
+//! The driver of the stories: the real bot between the emulators, in one process, on a clock that stands still until the
+//! story moves it.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use alch::app::{App, Surroundings};
+use alch::clock::Clock;
+use alch::config::{Config, Transport, Variables};
+use alch::domain::{Recorded, Run, RunId};
+use alch::engine::Engine;
+use alch::requests::Requests;
+use alch::sandbox::Emulators;
+use alch::sandbox::aws::{Outcome as CallOutcome, Pace, RuleState, World as Aws};
+use alch::sandbox::slack::{Delivered, Message, Slack};
+use alch::slack::outbox::{Outbox, Tempo};
+use alch::slack::view;
+use alch::store::Store;
+use jiff::{SignedDuration, Timestamp};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// How long a story waits, in real time, for the bot to have nothing left to do.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(3);
+
+/// When every story begins: Monday 2026-11-23, 03:00 UTC.
+pub const START: &str = "2026-11-23T03:00:00Z";
+
+/// The bot with its surroundings.
+pub struct World {
+    pub clock: Clock,
+    pub slack: Slack,
+    pub aws: Aws,
+    emulators: Emulators,
+    config: Config,
+    database: String,
+    bot: Option<Bot>,
+    slack_is_in_trouble: Cell<bool>,
+    _directory: tempfile::TempDir,
+}
+
+/// A running bot, in a runtime of its own, so that a kill leaves nothing of it running.
+struct Bot {
+    runtime: Runtime,
+    engine: Engine,
+    requests: Requests,
+    outbox: Outbox,
+    store: Store,
+    stop: CancellationToken,
+}
+
+/// Somebody at a keyboard.
+pub struct Person<'a> {
+    world: &'a World,
+    id: &'static str,
+}
+
+/// Tells a story and then demands a clean slate: nobody was asked for what does not exist, nothing is half done.
+pub fn story(tell: impl AsyncFnOnce(&mut World)) {
+    story_with(&[], tell);
+}
+
+/// The same with settings changed, as by environment variables.
+pub fn story_with(settings: &[(&str, &str)], tell: impl AsyncFnOnce(&mut World)) {
+    static TLS: OnceLock<()> = OnceLock::new();
+    TLS.get_or_init(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut world = World::start(settings).await;
+        tell(&mut world).await;
+        world.end().await;
+    });
+    runtime.shutdown_background();
+}
+
+impl World {
+    async fn start(settings: &[(&str, &str)]) -> Self {
+        let variables: Variables =
+            settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        // The sandbox's names with production's waits: time costs nothing here.
+        let (mut config, _) = Config::layered(
+            &[("alch.toml", alch::config::ALCH_TOML), ("scenario.toml", include_str!("scenario.toml"))],
+            &variables,
+        )
+        .unwrap();
+        let directory = tempfile::Builder::new().prefix("alch-story").tempdir().unwrap();
+        let clock = Clock::manual(START.parse::<Timestamp>().unwrap());
+        let pace = Pace {
+            event_gap: SignedDuration::from_secs(20),
+            metric_delay: SignedDuration::from_secs(30),
+            alarm_period: SignedDuration::from_secs(60),
+            alarm_window: SignedDuration::from_mins(5),
+        };
+        let page = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let emulators = Emulators::start(&config, clock.clone(), pace, page, None).await.unwrap();
+        config.slack.api_url = format!("{}/api", emulators.slack_url);
+        let database = format!("sqlite:{}", directory.path().join("alch.db").display());
+        let mut world = Self {
+            clock,
+            slack: emulators.slack.clone(),
+            aws: emulators.world.clone(),
+            emulators,
+            config,
+            database,
+            bot: None,
+            slack_is_in_trouble: Cell::new(false),
+            _directory: directory,
+        };
+        world.starts().await;
+        world
+    }
+
+    /// Starts the bot on the database that is there.
+    pub async fn starts(&mut self) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let secrets = self.emulators.secrets(self.database.clone());
+        // While the clock stands, a card that waits for its turn would wait for ever.
+        let tempo = Tempo { card_spacing: SignedDuration::ZERO, ..alch::sandbox::tempo() };
+        let surroundings = Surroundings { aws: self.emulators.aws_settings(), tempo };
+        let (config, clock, stop) = (self.config.clone(), self.clock.clone(), CancellationToken::new());
+        let signing_secret = secrets.slack_signing_secret.clone().unwrap();
+        let token = stop.clone();
+        let deadline = Instant::now() + PATIENCE;
+        let started = runtime.spawn(async move {
+            let app = loop {
+                match App::build(config.clone(), &secrets, clock.clone(), surroundings.clone()).await {
+                    Ok(app) => break app,
+                    // A killed bot's last statement may still hold the file for a moment.
+                    Err(error) => assert!(Instant::now() < deadline, "{error:#}"),
+                }
+                tokio::time::sleep(LOOK).await;
+            };
+            let handles = (app.engine().clone(), app.requests().clone(), app.outbox().unwrap().clone());
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            tokio::spawn(app.serve(listener, Transport::Http { signing_secret }, token));
+            (handles, address)
+        });
+        let ((engine, requests, outbox), address) = started.await.unwrap();
+        self.slack.deliver_to(&format!("http://{address}/slack/events"));
+        let store = engine.store().clone();
+        self.bot = Some(Bot { runtime, engine, requests, outbox, store, stop });
+    }
+
+    /// Ends the bot as kill -9 would: nothing is finished, nothing is said.
+    pub fn killed(&mut self) {
+        if let Some(bot) = self.bot.take() {
+            let Bot { runtime, .. } = bot;
+            runtime.shutdown_background();
+        }
+    }
+
+    fn bot(&self) -> &Bot {
+        self.bot.as_ref().expect("the bot runs")
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.bot().store
+    }
+
+    pub fn alice(&self) -> Person<'_> {
+        Person { world: self, id: "U0ALICE" }
+    }
+
+    pub fn bob(&self) -> Person<'_> {
+        Person { world: self, id: "U0BOB" }
+    }
+
+    pub fn guest(&self) -> Person<'_> {
+        Person { world: self, id: "U0GUEST" }
+    }
+
+    pub fn stranger(&self) -> Person<'_> {
+        Person { world: self, id: "U0STRANGER" }
+    }
+
+    /// Waits until the bot has nothing left to do at this time.
+    pub async fn settle(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_settled().await {
+            assert!(Instant::now() < deadline, "the bot does not come to rest");
+            tokio::time::sleep(LOOK).await;
+        }
+        if !self.slack_is_in_trouble.get() {
+            tokio::time::timeout(PATIENCE, self.bot().outbox.idle()).await.expect("Slack is told everything");
+        }
+    }
+
+    /// From now on Slack is not waited for: what it refuses is tried again when the story lets time pass.
+    pub fn slack_gets_into_trouble(&self) {
+        self.slack_is_in_trouble.set(true);
+    }
+
+    /// Slack is well again; lets time pass until it has been told everything.
+    pub async fn slack_catches_up(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.bot().outbox.drain(Duration::from_millis(200)).await {
+            assert!(Instant::now() < deadline, "Slack is not told everything");
+            self.clock.advance(SignedDuration::from_secs(1));
+        }
+        self.slack_is_in_trouble.set(false);
+    }
+
+    async fn is_settled(&self) -> bool {
+        let bot = self.bot();
+        // In the order in which work passes on: what moves between two looks is seen by the second.
+        bot.requests.is_idle().await.unwrap()
+            && bot.store.next_wake().await.unwrap().is_none_or(|wake| wake > self.clock.now())
+            && bot.engine.active() == 0
+    }
+
+    /// Lets time pass, stopping wherever the bot has something to do.
+    pub async fn passes(&self, span: SignedDuration) {
+        let end = self.clock.now() + span;
+        self.settle().await;
+        while self.clock.now() < end {
+            let wake = self.store().next_wake().await.unwrap().unwrap_or(end);
+            let next = wake.clamp(self.clock.now() + SignedDuration::from_millis(1), end);
+            self.clock.advance(next.duration_since(self.clock.now()));
+            self.settle().await;
+        }
+    }
+
+    /// Lets time pass until the run has ended; an hour at most.
+    pub async fn until_ended(&self, run: RunId) -> Run {
+        self.settle().await;
+        let end = self.clock.now() + SignedDuration::from_hours(1);
+        loop {
+            let now = self.run(run).await;
+            if now.ended.is_some() {
+                return now;
+            }
+            let wake = self.store().next_wake().await.unwrap().unwrap_or_else(|| panic!("{run} waits for ever"));
+            assert!(wake <= end, "{run} takes more than an hour");
+            self.passes(wake.duration_since(self.clock.now())).await;
+        }
+    }
+
+    pub async fn run(&self, run: RunId) -> Run {
+        self.store().run(run).await.unwrap().unwrap_or_else(|| panic!("there is no {run}"))
+    }
+
+    pub async fn journal(&self, run: RunId) -> Vec<Recorded> {
+        self.store().journal(run).await.unwrap()
+    }
+
+    /// The run's journal as a story, one event a line.
+    pub async fn told(&self, run: RunId) -> String {
+        let journal = self.journal(run).await;
+        let lines = (1..=journal.len()).map(|count| {
+            let run = Run::from_journal(&journal[..count]).unwrap();
+            view::terminal(&journal[count - 1], &run)
+        });
+        without_milliseconds(&lines.collect::<Vec<_>>().join("\n"))
+    }
+
+    /// The card of the run, as Slack has it.
+    pub async fn card(&self, run: RunId) -> Message {
+        let messages = self.store().slack_messages(run).await.unwrap();
+        let card = messages.iter().find(|message| message.key == "card").unwrap_or_else(|| panic!("{run} has no card"));
+        self.slack.message(card.ts.as_ref().unwrap()).unwrap()
+    }
+
+    /// The card and the thread of the run, as people read them.
+    pub async fn thread(&self, run: RunId) -> String {
+        let card = self.card(run).await;
+        without_milliseconds(&self.slack.thread_transcript(&card.ts))
+    }
+
+    /// Whether the rule is enabled, by its short name.
+    pub fn is_enabled(&self, environment: &str, rule: &str) -> bool {
+        let environment = &self.config.environments[environment];
+        let rule = &environment.rule(rule).unwrap().rule;
+        self.aws.rule_state(&environment.bus, rule).unwrap() == RuleState::Enabled
+    }
+
+    /// The short names of the enabled rules, in order.
+    pub fn enabled(&self, environment: &str) -> Vec<&str> {
+        let rules = &self.config.environments[environment].rules;
+        rules.iter().map(|rule| rule.name.as_str()).filter(|rule| self.is_enabled(environment, rule)).collect()
+    }
+
+    /// The changing calls that AWS has carried out, as `EnableRule alchemiser-…`, in order.
+    pub fn changes(&self) -> Vec<String> {
+        let changing = ["EnableRule", "DisableRule"];
+        self.aws
+            .calls()
+            .into_iter()
+            .filter(|call| changing.contains(&call.operation.as_str()))
+            .filter(|call| matches!(call.outcome, CallOutcome::Answered | CallOutcome::AnswerLost))
+            .map(|call| format!("{} {}", call.operation, call.request["Name"].as_str().unwrap_or_default()))
+            .collect()
+    }
+
+    async fn end(&mut self) {
+        self.settle().await;
+        for run in self.store().recent_runs(None, 100).await.unwrap() {
+            assert!(run.ended.is_some(), "{} is left running", run.id);
+        }
+        for environment in self.config.environments.keys() {
+            assert_eq!(self.store().holder(environment).await.unwrap(), None, "{environment} is left locked");
+        }
+        assert_eq!(self.store().verify_chain().await.unwrap(), Vec::<String>::new());
+        assert!(self.aws.unknown_calls().is_empty(), "{:?}", self.aws.unknown_calls());
+        assert!(self.slack.unspent_failures().is_empty(), "{:?}", self.slack.unspent_failures());
+        let unbused: Vec<_> = self
+            .aws
+            .calls()
+            .into_iter()
+            .filter(|call| {
+                ["EnableRule", "DisableRule", "DescribeRule", "ListRules"].contains(&call.operation.as_str())
+            })
+            .filter(|call| call.request["EventBusName"].as_str().is_none_or(str::is_empty))
+            .collect();
+        assert!(unbused.is_empty(), "without a bus AWS means the default one: {unbused:?}");
+        let bot = self.bot.take().expect("the bot runs");
+        bot.stop.cancel();
+        drop(bot.store);
+        bot.runtime.shutdown_background();
+    }
+}
+
+impl Person<'_> {
+    /// Types a command into the channel, and waits until the bot has done what it can do now.
+    pub async fn types(&self, text: &str) -> Delivered {
+        let delivered = self.world.slack.types(self.id, &format!("/alch {text}")).await;
+        self.world.settle().await;
+        delivered
+    }
+
+    /// Writes into the thread of a run.
+    pub async fn says_in_thread(&self, run: RunId, text: &str) -> Delivered {
+        let card = self.world.card(run).await;
+        let delivered = self.world.slack.says(self.id, &card.channel, Some(&card.ts), text).await;
+        self.world.settle().await;
+        delivered
+    }
+
+    /// Writes to the bot directly.
+    pub async fn says_directly(&self, text: &str) -> Delivered {
+        let channel = alch::sandbox::slack::WorkspaceSpec::direct_message(self.id);
+        let delivered = self.world.slack.says(self.id, &channel, None, text).await;
+        self.world.settle().await;
+        delivered
+    }
+
+    /// Presses a button of a message.
+    pub async fn clicks(&self, message: &Message, action: &str) -> Delivered {
+        let delivered = self.world.slack.clicks(self.id, &message.ts, action).await;
+        self.world.settle().await;
+        delivered
+    }
+
+    /// Presses a button of a message as it was.
+    pub async fn clicks_stale(&self, message: &Message, action: &str) -> Delivered {
+        let delivered = self.world.slack.clicks_stale(self.id, message, action).await;
+        self.world.settle().await;
+        delivered
+    }
+
+    /// What only this person sees.
+    pub fn sees(&self) -> String {
+        without_milliseconds(&self.world.slack.ephemeral_transcript(self.id))
+    }
+}
+
+/// How long calls take is real time, which no two runs share.
+fn without_milliseconds(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(|character: char| character.is_ascii_digit()) {
+        let (before, number) = rest.split_at(at);
+        out.push_str(before);
+        let end = number.find(|character: char| !character.is_ascii_digit()).unwrap_or(number.len());
+        let (digits, after) = number.split_at(end);
+        out.push_str(if after.starts_with(" ms") { "N" } else { digits });
+        rest = after;
+    }
+    out + rest
+}
