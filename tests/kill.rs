@@ -111,7 +111,8 @@ async fn an_acknowledged_command_becomes_one_run_and_another_at_most_one() {
     let mut expected: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
     for _ in 0..6 {
         let mut server = stage.serve().await;
-        let typed = [ALICE, BOB, CAROL].into_iter().flat_map(|user| ["dev", "prod"].map(|environment| (user, environment)));
+        let typed =
+            [ALICE, BOB, CAROL].into_iter().flat_map(|user| ["dev", "prod"].map(|environment| (user, environment)));
         let typing: Vec<_> = typed
             .map(|(user, environment)| {
                 let slack = stage.slack.clone();
@@ -212,7 +213,8 @@ async fn a_rollback_that_is_killed_as_it_begins_is_done_by_the_next_start() {
         eprintln!("round {round}: killed {by:?} after it was typed, acknowledged: {acknowledged}");
         let mut server = stage.serve().await;
         if acknowledged {
-            until("all rules are off", async || dev.rules.iter().all(|rule| !stage.is_enabled("dev", &rule.name))).await;
+            until("all rules are off", async || dev.rules.iter().all(|rule| !stage.is_enabled("dev", &rule.name)))
+                .await;
         }
         until("what was recorded is settled", async || {
             stage.number("SELECT count(*) FROM inbox WHERE done_at IS NULL").await == 0

@@ -21,7 +21,7 @@ async fn a_run_from_a_terminal_prints_its_journal_as_it_grows() {
     assert_eq!(process.exit().await.code(), Some(0), "{}", process.stdout());
     let told = process.stdout();
     let lines: Vec<&str> = told.lines().collect();
-    assert!(lines[0].ends_with("R-1: ada asked: enable signal-generated dev"), "{told}");
+    assert!(lines[0].ends_with("R-1: ada (terminal) asked: enable signal-generated dev"), "{told}");
     assert!(lines[lines.len() - 1].contains("succeeded"), "{told}");
     assert!(stage.is_enabled("dev", "signal-generated"));
     let (card, _) = stage.told(RunId(1)).await;
@@ -61,7 +61,7 @@ async fn while_a_server_has_the_database_it_is_asked_to_do_it() {
     let mut server = stage.serve().await;
     let done = stage.alch(&ENABLE).await;
     assert_eq!(done.code, Some(0), "{done:?}");
-    assert!(done.stdout.contains("R-1: ada asked: enable signal-generated dev"), "{}", done.stdout);
+    assert!(done.stdout.contains("R-1: ada (terminal) asked: enable signal-generated dev"), "{}", done.stdout);
     assert!(done.stdout.lines().last().unwrap().contains("succeeded"), "{}", done.stdout);
     let (card, _) = stage.told(RunId(1)).await;
     assert!(card.text.contains("succeeded"), "{}", card.text);

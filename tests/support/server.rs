@@ -201,7 +201,8 @@ impl Stage {
 
     /// Waits until Slack was told of a run to its end. The card, and the words that end the thread.
     pub async fn told(&self, run: RunId) -> (Message, Message) {
-        let last = |slack: &Slack| messages_of(slack, run).into_iter().find(|(_, message)| message.text.contains("took "));
+        let last =
+            |slack: &Slack| messages_of(slack, run).into_iter().find(|(_, message)| message.text.contains("took "));
         let shown = |slack: &Slack| card(slack, run).filter(|card| card.text.contains("Ended "));
         self.sees(&format!("the end of {run}"), |slack| last(slack).is_some() && shown(slack).is_some()).await;
         (shown(&self.slack).unwrap(), last(&self.slack).unwrap().1)
@@ -209,7 +210,8 @@ impl Stage {
 
     /// Waits until what only this person sees has these words; returns the message.
     pub async fn hears(&self, user: &str, words: &str) -> Message {
-        let found = |slack: &Slack| slack.ephemerals(user).into_iter().rev().find(|message| message.text.contains(words));
+        let found =
+            |slack: &Slack| slack.ephemerals(user).into_iter().rev().find(|message| message.text.contains(words));
         self.sees(&format!("{user} hears {words:?}"), |slack| found(slack).is_some()).await;
         found(&self.slack).unwrap()
     }
