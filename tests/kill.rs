@@ -122,7 +122,7 @@ async fn an_acknowledged_command_becomes_one_run_and_another_at_most_one() {
                 })
             })
             .collect();
-        tokio::time::sleep(random.random_range(Duration::ZERO..Duration::from_millis(40))).await;
+        tokio::time::sleep(random.random_range(Duration::ZERO..Duration::from_millis(80))).await;
         server.process.kill();
         for typed in typing {
             let (user, environment, status) = typed.await.unwrap();

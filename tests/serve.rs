@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use alch::domain::RunId;
 use alch::sandbox::aws::{ApiFault, Failure};
-use alch::sandbox::slack::signature;
+use alch::sandbox::slack::{How, Outcome, signature};
 use bytes::Bytes;
 use http_body_util::Full;
 use jiff::Timestamp;
@@ -211,6 +211,24 @@ async fn a_stop_is_quick_and_the_run_goes_on_after_the_restart() {
     let (card, _) = stage.told(RunId(1)).await;
     assert!(card.text.contains("succeeded"), "{}", card.text);
     assert_eq!(stage.changes_asked(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_quick_although_slack_hangs() {
+    let stage = Stage::with(By::Http, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "5s")]).await;
+    let mut server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
+    until("it acted", async || stage.is_enabled("dev", "signal-generated")).await;
+    stage.card(RunId(1)).await;
+    stage.slack.fail_next("chat.update", 1, How::Hang);
+    stage.sees("a call hangs", |slack| slack.calls().iter().any(|call| call.outcome == Outcome::Pending)).await;
+    server.process.terminate();
+    let asked = Instant::now();
+    assert!(server.process.exit().await.success());
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    let _server = stage.serve().await;
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,8 +5,10 @@ mod support {
     pub mod server;
 }
 
+use std::time::{Duration, Instant};
+
 use alch::domain::{Outcome, RunId};
-use alch::sandbox::aws::RuleState;
+use alch::sandbox::aws::{ApiFault, Failure, RuleState};
 use serde_json::Value;
 use support::server::{ALICE, By, Finished, Stage, until};
 
@@ -90,6 +92,40 @@ async fn a_held_environment_is_said_and_fails() {
     assert_eq!(done.code, Some(1), "{done:?}");
     assert!(done.stdout.contains("R-1") && done.stdout.contains("held"), "{}", done.stdout);
     assert!(!stage.is_enabled("dev", "rebalance-planned"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_does_not_wait_for_terminals_and_they_do_not_call_it_a_success() {
+    let stage = Stage::with(By::Http, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "4s")]).await;
+    let mut server = stage.serve().await;
+    let mut following = stage.spawn(&ENABLE);
+    following.line("enabled signal-generated").await.expect("it follows");
+    server.process.terminate();
+    let asked = Instant::now();
+    assert!(server.process.exit().await.success());
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    assert_eq!(following.exit().await.code(), Some(1), "{}", following.stdout());
+    assert!(following.stderr().contains("stopped before this was over"), "{}", following.stderr());
+    let _server = stage.serve().await;
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_goes_on_although_its_terminal_goes_away() {
+    let stage = Stage::new().await;
+    turn_on(&stage);
+    let _server = stage.serve().await;
+    stage.aws.inject(ApiFault { operation: "DisableRule".to_owned(), times: 1, how: Failure::Hang });
+    let mut process = stage.spawn(&["run", "--yes", "rollback dev"]);
+    until("the rollback hangs", async || stage.aws.faults_left().is_empty()).await;
+    process.kill();
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+    let dev = stage.config.environment("dev").unwrap();
+    assert!(dev.rules.iter().all(|rule| !stage.is_enabled("dev", &rule.name)));
+    let next = stage.alch(&ENABLE).await;
+    assert_eq!(next.code, Some(0), "the environment is free: {next:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
