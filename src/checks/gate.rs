@@ -13,6 +13,9 @@ use super::{Answer, GateMetric, Reading, Series};
 
 mod around;
 
+/// The name of the check on which the proof of the others rests: events came through.
+pub const TRAFFIC: &str = "traffic";
+
 /// What was read for a gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateReadings {
@@ -227,7 +230,7 @@ fn traffic(question: &GateQuestion<'_>, readings: &GateReadings) -> Check {
         }
     };
     Check {
-        name: "traffic".to_owned(),
+        name: TRAFFIC.to_owned(),
         title: format!("Traffic through {}", question.rule.name),
         verdict,
         value,

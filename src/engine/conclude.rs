@@ -65,10 +65,11 @@ fn outcome(run: &Run) -> Outcome {
     let any = |status| run.steps.iter().any(|progress| progress.status == status);
     if run.preempted.is_some() {
         Outcome::Preempted
+    } else if any(StepStatus::Failed) || any(StepStatus::Unknown) || run.undoing.is_some() {
+        // A cancel that comes when it has failed already does not make it less of a failure.
+        Outcome::Failed
     } else if run.cancel.is_some() {
         Outcome::Cancelled
-    } else if any(StepStatus::Failed) || any(StepStatus::Unknown) || run.undoing.is_some() {
-        Outcome::Failed
     } else if any(StepStatus::Inconclusive) {
         Outcome::Unproven
     } else {

@@ -350,17 +350,12 @@ impl Drive<'_> {
         if !inner.store.still_claimed(&self.claim, until).await? {
             return Err(StoreError::Fenced);
         }
-        match inner.store.holder(&run.environment).await? {
-            Some(holder) if holder.run == run.id => {}
-            holder => {
-                // Taken by a rollback, whose signal follows or is in the journal already.
-                if let Some(holder) = holder
-                    && run.preempted.is_none()
-                {
-                    inner.store.signal(run.id, &[Event::Preempted { by: holder.run }], now).await?;
-                }
-                return Ok(None);
+        if let LockOutcome::HeldBy(holder) = inner.store.lock(&run.environment, run.id, now).await? {
+            // Taken by a rollback, whose signal follows or is in the journal already.
+            if run.preempted.is_none() {
+                inner.store.signal(run.id, &[Event::Preempted { by: holder.run }], now).await?;
             }
+            return Ok(None);
         }
         let held = Held::granted(&place.environment.name, Some(run.id));
         Ok(Some(steps::set(&place.aws, &held, bus, rule, found, to).await))
@@ -428,7 +423,10 @@ impl Drive<'_> {
             let back = inner.store.put_back(&self.claim, seq, retry_at).await?;
             return Ok(if back { Turn::Over } else { self.still_ours().await? });
         }
-        let summary = error.to_string();
+        let mut summary = format!("{error}.");
+        if error.is_transient() {
+            summary.push_str(&format!(" Tried again for {} min, then given up.", lasted.as_mins()));
+        }
         let event = match step {
             None => could_not_begin(summary),
             Some(_) if run.undoing.is_some() => could_not_undo(run, &summary),

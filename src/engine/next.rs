@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::checks::gate;
 use crate::domain::{
     Answer, Check, Environment, Event, OnGateFailure, OnInconclusive, Run, Step, StepId, StepKind, StepProgress,
     StepStatus, Verdict,
@@ -257,9 +258,13 @@ fn same_findings(before: &[Check], after: &[Check]) -> bool {
     before.iter().map(finding).eq(after.iter().map(finding))
 }
 
+/// Why the checks of this verdict say so. Where there was no traffic, that is the reason for all the others.
 fn reasons(checks: &[Check], verdict: Verdict) -> String {
-    let of_verdict = checks.iter().filter(|check| check.verdict == verdict);
-    of_verdict.map(|check| format!("{}: {}", check.title, check.reason)).collect::<Vec<_>>().join(" ")
+    let of_verdict = || checks.iter().filter(|check| check.verdict == verdict);
+    match of_verdict().find(|check| check.name == gate::TRAFFIC && verdict == Verdict::Inconclusive) {
+        Some(traffic) => traffic.reason.clone(),
+        None => of_verdict().map(|check| format!("{}: {}", check.title, check.reason)).collect::<Vec<_>>().join(" "),
+    }
 }
 
 fn finished(step: &Step, status: StepStatus, summary: &str) -> Event {

@@ -30,20 +30,22 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn lock(&self, environment: &str, run: RunId, now: Timestamp) -> Result<LockOutcome> {
-        sqlx::query(
-            "INSERT INTO locks (environment, run_id, since) VALUES ($1, $2, $3) ON CONFLICT (environment) DO NOTHING",
-        )
-        .bind(environment.to_owned())
-        .bind(run.0)
-        .bind(micros(now))
-        .execute(&self.writes)
-        .await?;
-        Ok(match self.holder(environment).await? {
-            Some(holder) if holder.run != run => LockOutcome::HeldBy(holder),
-            Some(_) => LockOutcome::Acquired,
-            // Given back between the two statements: ask again later.
-            None => LockOutcome::HeldBy(Holder { run, since: now }),
-        })
+        loop {
+            sqlx::query(
+                "INSERT INTO locks (environment, run_id, since) VALUES ($1, $2, $3) ON CONFLICT (environment) DO NOTHING",
+            )
+            .bind(environment.to_owned())
+            .bind(run.0)
+            .bind(micros(now))
+            .execute(&self.writes)
+            .await?;
+            match self.holder(environment).await? {
+                Some(holder) if holder.run == run => return Ok(LockOutcome::Acquired),
+                Some(holder) => return Ok(LockOutcome::HeldBy(holder)),
+                // Given back between the two statements.
+                None => {}
+            }
+        }
     }
 
     /// Takes the environment for a rollback, whoever holds it. Returns from whom it was taken.

@@ -123,7 +123,12 @@ fn refused_blocks_leave_the_text() {
         let card = world.card(R1).await;
         assert!(card.blocks.is_none_or(|blocks| blocks.is_empty()));
         assert!(card.text.contains("succeeded"), "{}", card.text);
-        let gate = world.slack.thread(&card.ts).into_iter().find(|reply| reply.thread_ts.is_some() && reply.text.contains("healthy")).unwrap();
+        let gate = world
+            .slack
+            .thread(&card.ts)
+            .into_iter()
+            .find(|reply| reply.thread_ts.is_some() && reply.text.contains("healthy"))
+            .unwrap();
         assert!(gate.text.contains("Failed invocations"), "the values are in the text: {}", gate.text);
     });
 }

@@ -98,15 +98,25 @@ pub fn line(check: &Check) -> Markup {
     }
 }
 
-/// Each check that did not pass, with why and what to do; the worst first.
+/// The checks that decided, with why and what to do: those of the worst verdict, for the rest is in the table. Checks
+/// with the same reason share a line.
 fn mends(checks: &[Check]) -> Vec<Markup> {
-    let mut odd: Vec<&Check> = checks.iter().filter(|check| check.verdict != Verdict::Pass).collect();
-    odd.sort_by_key(|check| std::cmp::Reverse(check.verdict));
-    odd.into_iter()
-        .filter(|check| !check.reason.is_empty())
-        .map(|check| {
-            let title = md!("{}", clip(&check.title, 120)).bold();
-            md!("{} · {}: {}", words::verdict(check.verdict), title, clip(&check.reason, MAX_REASON))
+    let worst = Verdict::of(checks);
+    let mut grouped: Vec<(&str, Vec<Markup>)> = Vec::new();
+    for check in checks.iter().filter(|check| check.verdict == worst && worst != Verdict::Pass) {
+        if check.reason.is_empty() {
+            continue;
+        }
+        let title = md!("{}", clip(&check.title, 120)).bold();
+        match grouped.iter_mut().find(|(reason, _)| *reason == check.reason) {
+            Some((_, titles)) => titles.push(title),
+            None => grouped.push((&check.reason, vec![title])),
+        }
+    }
+    grouped
+        .into_iter()
+        .map(|(reason, titles)| {
+            md!("{} · {}: {}", words::verdict(worst), Markup::join(titles, ", "), clip(reason, MAX_REASON))
         })
         .collect()
 }

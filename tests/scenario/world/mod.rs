@@ -199,6 +199,7 @@ impl World {
 
     /// Slack is well again; lets time pass until it has been told everything.
     pub async fn slack_catches_up(&self) {
+        self.settle().await;
         let deadline = Instant::now() + PATIENCE;
         while !self.bot().outbox.drain(Duration::from_millis(200)).await {
             assert!(Instant::now() < deadline, "Slack is not told everything");
