@@ -1,6 +1,7 @@
 //! The whole program against two emulators of AWS that other people wrote: moto and ministack. They know nothing of
 //! Alch, and a recorder in front of them keeps what it asked, because they forgive what AWS would not.
 #![cfg(feature = "sandbox")]
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on panics, in its helpers too")]
 
 #[allow(dead_code, reason = "other tests use the rest")]
 mod support {
@@ -12,9 +13,9 @@ mod support {
 
 use std::collections::BTreeMap;
 
+use alch::clock::Clock;
 use alch::domain::{Environment, RunId};
 use aws_sdk_eventbridge::types::RuleState;
-use jiff::Timestamp;
 use support::emulators::{self, Emulator};
 use support::recorder::{Asked, Recorder};
 use support::server::{ALICE, By, CAROL, Stage, until};
@@ -82,7 +83,7 @@ impl Story {
     async fn happened(&self, rule: &str, metric: &str, times: f64) {
         let rule = &self.dev.rule(rule).unwrap().rule;
         let dimensions = [("EventBusName", self.dev.bus.as_str()), ("RuleName", rule)];
-        self.sdk.put_metric("AWS/Events", metric, &dimensions, Timestamp::now(), times).await;
+        self.sdk.put_metric("AWS/Events", metric, &dimensions, Clock::system().now(), times).await;
     }
 
     /// The rules' states by the short name, as the emulator tells them.
@@ -100,8 +101,8 @@ impl Story {
         self.enables(rule).await;
         self.happened(rule, "Invocations", 3.0).await;
         let function = [("FunctionName", self.dev.function.as_str())];
-        self.sdk.put_metric("AWS/Lambda", "Invocations", &function, Timestamp::now(), 3.0).await;
-        self.sdk.put_metric("AWS/Lambda", "Errors", &function, Timestamp::now(), 0.0).await;
+        self.sdk.put_metric("AWS/Lambda", "Invocations", &function, Clock::system().now(), 3.0).await;
+        self.sdk.put_metric("AWS/Lambda", "Errors", &function, Clock::system().now(), 0.0).await;
         let (card, last) = self.stage.told(RunId(1)).await;
         assert!(card.text.contains("succeeded"), "{}", self.stage.slack.transcript());
         assert!(last.text.contains("signal-generated: enabled and healthy"), "{}", last.text);
@@ -118,11 +119,11 @@ impl Story {
         self.enables(rule).await;
         // What a rule of that name on the default bus does is no evidence.
         let named = [("RuleName", self.dev.rule(rule).unwrap().rule.as_str())];
-        self.sdk.put_metric("AWS/Events", "Invocations", &named, Timestamp::now(), 99.0).await;
+        self.sdk.put_metric("AWS/Events", "Invocations", &named, Clock::system().now(), 99.0).await;
         let (card, last) = self.stage.told(RunId(2)).await;
         assert!(card.text.contains("enabled, not yet proven"), "{}", self.stage.slack.transcript());
         assert!(last.text.contains("not yet proven"), "{}", last.text);
-        assert_eq!(self.states().await[rule], true, "it stays enabled");
+        assert!(self.states().await[rule], "it stays enabled");
     }
 
     async fn failed_invocations_stop_it(&self) {
@@ -134,7 +135,7 @@ impl Story {
         assert!(card.text.contains("failed"), "{}", self.stage.slack.transcript());
         assert!(last.text.contains("The gate of trade-executed failed"), "{}", last.text);
         assert!(last.broadcast, "the channel sees a bad end");
-        assert_eq!(self.states().await[rule], true, "dev holds things as they are");
+        assert!(self.states().await[rule], "dev holds things as they are");
     }
 
     async fn a_rollback_turns_all_of_it_off(&self) {

@@ -1,6 +1,7 @@
 //! What survives `kill -9`: the real program is killed at random and at chosen moments and started again on the same
 //! database, and afterwards nothing is missing, nothing is there twice, and nothing is stuck.
 #![cfg(feature = "sandbox")]
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on panics, in its helpers too")]
 
 mod support {
     pub mod server;
@@ -106,10 +107,16 @@ async fn a_run_survives_a_kill_right_after_each_of_its_effects() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acknowledged_command_becomes_one_run_and_another_at_most_one() {
     let mut random = random();
-    let stage = Stage::new().await;
+    for by in [By::Http, By::Socket] {
+        commands_typed_around_a_kill(by, &mut random).await;
+    }
+}
+
+async fn commands_typed_around_a_kill(by: By, random: &mut StdRng) {
+    let stage = Stage::with(by, &[]).await;
     let (mut acknowledged, mut unanswered) = (0, 0);
     let mut expected: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
-    for _ in 0..6 {
+    for _ in 0..5 {
         let mut server = stage.serve().await;
         let typed =
             [ALICE, BOB, CAROL].into_iter().flat_map(|user| ["dev", "prod"].map(|environment| (user, environment)));
@@ -137,7 +144,7 @@ async fn an_acknowledged_command_becomes_one_run_and_another_at_most_one() {
             }
         }
     }
-    eprintln!("{acknowledged} commands were acknowledged, {unanswered} were not answered");
+    eprintln!("{by:?}: {acknowledged} commands were acknowledged, {unanswered} were not answered");
     let mut server = stage.serve().await;
     until("every request is settled and every run has ended", async || {
         stage.number("SELECT count(*) FROM inbox WHERE done_at IS NULL").await == 0
@@ -158,6 +165,29 @@ async fn an_acknowledged_command_becomes_one_run_and_another_at_most_one() {
     }
     assert_eq!(runs, BTreeMap::new(), "runs that nobody asked for");
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_that_is_killed_leaves_nothing_in_the_way_of_the_next() {
+    let mut random = random();
+    let stage = Stage::new().await;
+    for _ in 0..12 {
+        for entry in std::fs::read_dir(stage.directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.to_string_lossy().contains("alch.db") {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+        let mut process = stage.spawn_server();
+        tokio::time::sleep(Duration::from_micros(random.random_range(0..60_000))).await;
+        process.kill();
+        let mut server = stage.serve().await;
+        server.process.kill();
+    }
+    let server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch verify dev").await.is_ok());
+    stage.told(RunId(1)).await;
+    stop(server).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! `alch serve` from outside: what Slack, a supervisor and a load balancer see of the real program.
 #![cfg(feature = "sandbox")]
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on panics, in its helpers too")]
 
 mod support {
     pub mod server;
@@ -7,12 +8,12 @@ mod support {
 
 use std::time::{Duration, Instant};
 
+use alch::clock::Clock;
 use alch::domain::RunId;
 use alch::sandbox::aws::{ApiFault, Failure};
 use alch::sandbox::slack::{How, Outcome, signature};
 use bytes::Bytes;
 use http_body_util::Full;
-use jiff::Timestamp;
 use serde_json::Value;
 use support::server::{ALICE, Answered, BOB, By, CAROL, SIGNING_SECRET, Server, Stage, get, send, until, within};
 
@@ -43,7 +44,7 @@ async fn what_is_not_shown_to_be_slacks_is_refused_and_counted() {
     let stage = Stage::new().await;
     let server = stage.serve().await;
     let body = command("T00000000", "rollback dev");
-    let now = Timestamp::now().as_second();
+    let now = Clock::system().now().as_second();
     let good = signature(SIGNING_SECRET, now, body.as_bytes());
     let old = now - 301;
     let stale = signature(SIGNING_SECRET, old, body.as_bytes());
@@ -128,7 +129,7 @@ async fn who_may_not_act_is_refused_with_a_reason_and_nothing_is_done() {
     stage.slack.says(STRANGER, &channel, None, "@alch enable signal-generated dev").await;
     stage.hears(STRANGER, "people of my own workspace").await;
     let body = command("T0ELSEWHERE", "enable signal-generated dev");
-    let now = Timestamp::now().as_second();
+    let now = Clock::system().now().as_second();
     let signed = signature(SIGNING_SECRET, now, body.as_bytes());
     let headers = [("x-slack-request-timestamp", now.to_string()), ("x-slack-signature", signed)];
     assert_eq!(post(&server, &headers, body).await.status, 200);
@@ -307,6 +308,22 @@ async fn socket_mode_tells_the_same_story() {
     let ready = get(&format!("{}/readyz", server.url)).await.unwrap();
     assert!(ready.body.contains("\"slack.socket\":\"ok\""), "{}", ready.body);
     assert_eq!(stage.number("SELECT count(*) FROM runs").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_tells_everything_tells_no_secret() {
+    for by in [By::Http, By::Socket] {
+        let mut stage = Stage::with(by, &[]).await;
+        stage.variables.insert("RUST_LOG".to_owned(), "debug".to_owned());
+        let mut server = stage.serve().await;
+        assert!(stage.slack.types(ALICE, "/alch verify dev").await.is_ok());
+        assert!(stage.slack.types(ALICE, "/alch whoami").await.is_ok());
+        stage.hears(ALICE, "You are").await;
+        stage.told(RunId(1)).await;
+        server.process.terminate();
+        assert!(server.process.exit().await.success());
+        assert!(server.process.stderr().contains("\"level\":\"DEBUG\""), "the stage searches what was written");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

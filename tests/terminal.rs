@@ -1,5 +1,6 @@
 //! `alch run`, `check` and `manifest`: what a person or a pipeline at a terminal sees of the real program.
 #![cfg(feature = "sandbox")]
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on panics, in its helpers too")]
 
 mod support {
     pub mod server;
