@@ -51,7 +51,7 @@ pub struct CheckArgs {
 /// Arguments of `alch manifest`.
 #[derive(Debug, Args)]
 pub struct ManifestArgs {
-    /// The public address of this Alch, such as https://alch.example.com.
+    /// The public address of this Alch, such as `https://alch.example.com`.
     #[arg(long)]
     pub url: Option<String>,
     /// For Socket Mode, which needs no public address.

@@ -114,7 +114,7 @@ pub fn ask_here(requests: Requests, engine: Engine, ask: Ask) -> impl stream::St
             Err(error) => (format!("{error}"), false),
         };
         let end = Tell::End { outcome: None, succeeded: told.1 };
-        stream::iter([Tell::Say { text: told.0 }, end]).boxed()
+        stream::iter([Tell::Say { text: view::plain(&told.0) }, end]).boxed()
     };
     stream::once(first).flatten()
 }

@@ -1,5 +1,7 @@
 //! The store keeps its promises, on SQLite and on PostgreSQL alike.
 
+#![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
+
 mod support {
     pub mod postgres;
     pub mod required;
@@ -140,7 +142,7 @@ async fn a_signal_that_arrives_before_a_run_is_put_back_is_not_slept_over() {
         let run = new_run(store, "dev", at(0)).await;
         let claim = store.claim("me", at(0), at(10)).await.unwrap().unwrap();
         let cancel = Event::CancelRequested { actor: Actor::Alch };
-        store.signal(run, &[cancel.clone()], at(1)).await.unwrap();
+        store.signal(run, std::slice::from_ref(&cancel), at(1)).await.unwrap();
         assert!(!store.put_back(&claim, 1, at(600)).await.unwrap());
         assert!(store.put_back(&claim, 2, at(600)).await.unwrap());
         assert_eq!(store.next_wake().await.unwrap(), Some(at(600)));

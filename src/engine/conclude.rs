@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{Command, Event, Outcome, RuleOutcome, RuleState, Run, StepKind, StepProgress, StepStatus};
+use crate::domain::{
+    Command, Event, Outcome, RuleOutcome, RuleState, Run, Selection, StepKind, StepProgress, StepStatus,
+};
 
 /// The end of a run that has nothing more to do.
 pub(super) fn conclude(run: &Run) -> Event {
@@ -174,11 +176,17 @@ fn next(run: &Run, outcome: Outcome) -> Vec<String> {
         Outcome::Unproven | Outcome::Failed | Outcome::Cancelled => next.push(format!("status {environment}")),
         Outcome::Preempted => return vec![format!("status {environment}"), format!("restore {environment}")],
     }
-    for progress in run.to_undo() {
-        if let (Some(rule), Some(state)) = (progress.step.kind.rule(), progress.step.undo) {
-            let verb = if state.is_enabled() { "enable" } else { "disable" };
-            next.push(format!("{verb} {} {environment}", rule.name));
+    let acts = run.steps.iter().filter(|progress| progress.step.kind.acts()).count();
+    let undo: Vec<_> =
+        run.to_undo().filter_map(|progress| Some((progress.step.kind.rule()?, progress.step.undo?))).collect();
+    match &run.command {
+        Command::Enable { rules: Selection::All, .. } if undo.len() == acts && acts > 1 => {
+            next.push(format!("disable all {environment}"));
         }
+        _ => next.extend(undo.into_iter().map(|(rule, state)| {
+            let verb = if state.is_enabled() { "enable" } else { "disable" };
+            format!("{verb} {} {environment}", rule.name)
+        })),
     }
     if matches!(outcome, Outcome::Failed | Outcome::Cancelled) {
         next.push(run.command.text());

@@ -1,4 +1,4 @@
-//! The loop that does what [`next`](super::next) says: record the intent, do the effect, record the outcome, again.
+//! The loop that does what [`next`](super::next()) says: record the intent, do the effect, record the outcome, again.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;

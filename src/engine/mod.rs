@@ -1,4 +1,4 @@
-//! Runs plans: [`next`] says what comes next, and one loop does it. Nothing here knows Slack.
+//! Runs plans: [`next()`] says what comes next, and one loop does it. Nothing here knows Slack.
 
 mod conclude;
 pub mod emergency;
@@ -6,6 +6,8 @@ mod execute;
 mod interlock;
 mod next;
 mod scheduler;
+#[cfg(test)]
+mod tests;
 
 pub use execute::{Engine, Place};
 pub use next::{Next, next};

@@ -15,6 +15,7 @@ use crate::command::{self, Context};
 use crate::config::{Config, Secrets, Variables};
 use crate::control::{self, Ask, Tell};
 use crate::domain::{Command, Outcome};
+use crate::slack::view;
 use crate::store::{StoreError, sqlite_path};
 
 /// Exit statuses beside success.
@@ -28,7 +29,7 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
     let command = match command::parse(&text, &context) {
         Ok(parsed) => parsed.command,
         Err(refusal) => {
-            eprintln!("{refusal}");
+            eprintln!("{}", view::plain(&refusal.to_string()));
             return Ok(ExitCode::from(FAILED));
         }
     };

@@ -3,6 +3,7 @@
 mod crash;
 mod enable;
 mod hold;
+mod record;
 mod rollback;
 mod trouble;
 mod verify;
