@@ -3,7 +3,7 @@
 #![cfg(feature = "sandbox")]
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on panics, in its helpers too")]
 
-#[allow(dead_code, reason = "other tests use the rest")]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod support {
     pub mod emulators;
     pub mod recorder;

@@ -1,6 +1,6 @@
 //! Starts the real program between the emulated Slack and the emulated AWS, with a clean environment and a configuration
 //! of its own, and ends what it started. Whatever the program wrote is searched for secrets at the end.
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![expect(dead_code, reason = "each test binary uses a part")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
