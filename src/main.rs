@@ -37,7 +37,8 @@ fn main() -> ExitCode {
 
 /// `RUST_LOG` decides what is logged. A server whose output nobody watches logs JSON.
 fn log_to_stderr(server: bool) {
-    let default = if server { "info" } else { "warn" };
+    // The SDK warns at length while it looks for credentials; what came of it is said by Alch.
+    let default = if server { "info,aws_config=error" } else { "warn,aws_config=error" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if server && !std::io::stderr().is_terminal() {

@@ -1,6 +1,8 @@
 //! Plans and journals outlive the binary that wrote them: what every release has recorded is read, and finished, by this
 //! one. `tests/scenario/record.rs` makes the records of a release.
 
+#![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

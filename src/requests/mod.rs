@@ -124,8 +124,8 @@ impl Requests {
 
     async fn take(&self, inbound: Inbound, key: String) -> Result<Ack, NotPersisted> {
         let arrived = Instant::now();
-        if let Inbound::Slash { text, .. } = &inbound {
-            match command::parse(text, &self.0.context) {
+        match &inbound {
+            Inbound::Slash { text, .. } => match command::parse(text, &self.0.context) {
                 Err(refusal) => return Ok(Ack::say(view::refused(&refusal))),
                 Ok(Parsed { command: Command::Help { topic }, .. }) => {
                     return Ok(Ack::say(self.help(topic.as_deref())));
@@ -134,7 +134,14 @@ impl Requests {
                     return self.take_rollback(inbound, key, arrived).await;
                 }
                 Ok(_) => {}
+            },
+            // Without its environment it goes the slower way: which run's thread it is, only the database knows.
+            Inbound::Mention { text, .. } => {
+                if let Ok(Parsed { command: Command::Rollback { .. }, .. }) = command::parse(text, &self.0.context) {
+                    return self.take_rollback(inbound, key, arrived).await;
+                }
             }
+            _ => {}
         }
         match self.persist(&key, &inbound, PERSIST_PATIENCE).await {
             Ok(Put::Repeated) => Ok(Ack::default()),
@@ -314,7 +321,10 @@ impl Requests {
             }
             Inbound::Mention { team, channel, user, user_team, text, ts, thread_ts, .. } => {
                 let implied = match &thread_ts {
-                    Some(thread) => self.run_of_thread(&channel, thread).await?,
+                    Some(thread) => self.run_of_thread(&channel, thread).await.unwrap_or_else(|error| {
+                        tracing::warn!(%error, "cannot tell which run's thread it is; the words have to say it");
+                        None
+                    }),
                     None => None,
                 };
                 let context = match &implied {

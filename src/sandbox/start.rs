@@ -109,7 +109,7 @@ pub fn tempo() -> Tempo {
     }
 }
 
-/// Runs the sandbox until `stop`. `ready` is told the page's URL.
+/// Runs the sandbox until `stop`. `ready` is told the page's URL and the AWS endpoint.
 ///
 /// # Errors
 /// When no port can be had, or the state is not readable.
@@ -117,7 +117,7 @@ pub async fn run(
     port: u16,
     state: Option<PathBuf>,
     variables: &Variables,
-    ready: impl FnOnce(&str),
+    ready: impl FnOnce(&str, &str),
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     // The sandbox is complete in itself: the settings of a real bot in the environment are not for it.
@@ -146,7 +146,7 @@ pub async fn run(
     let app = App::build(config, &secrets, clock, surroundings).await?;
     let bot = TcpListener::bind("127.0.0.1:0").await?;
     emulators.slack.deliver_to(&format!("http://{}/slack/events", bot.local_addr()?));
-    ready(&emulators.slack_url);
+    ready(&emulators.slack_url, &emulators.aws_url);
     app.serve(bot, Transport::Http { signing_secret }, stop).await?;
     save(&emulators.slack, &emulators.world, &directory);
     Ok(())

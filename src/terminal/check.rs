@@ -10,11 +10,26 @@ use crate::clock::Clock;
 use crate::config::{Config, Secrets, Transport, Variables, manifest};
 use crate::slack::client::{CallCounters, SlackClient};
 
-/// A line of the table: what was looked at, whether it is well, and what was seen.
+/// A line of the table: what was looked at, how it is, and what was seen.
 struct Row {
     what: String,
-    well: bool,
+    state: State,
     seen: String,
+}
+
+/// How it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Well,
+    Bad,
+    /// Cannot be told here.
+    Open,
+}
+
+impl State {
+    fn of(well: bool) -> Self {
+        if well { Self::Well } else { Self::Bad }
+    }
 }
 
 pub(super) async fn check(args: &CheckArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
@@ -30,12 +45,12 @@ pub(super) async fn check(args: &CheckArgs, variables: &Variables) -> anyhow::Re
                     Ok(seen) => (true, seen),
                     Err(error) => (false, error.to_string()),
                 };
-                rows.push(Row { what, well, seen });
+                rows.push(Row { what, state: State::of(well), seen });
             }
         }
     }
     print!("{}", table(&rows));
-    let failed = rows.iter().filter(|row| !row.well).count();
+    let failed = rows.iter().filter(|row| row.state == State::Bad).count();
     if failed == 0 {
         println!("\n{} is sound.", args.config.config.display());
         Ok(ExitCode::SUCCESS)
@@ -49,22 +64,22 @@ pub(super) async fn check(args: &CheckArgs, variables: &Variables) -> anyhow::Re
 fn described(config: &Config, secrets: &Secrets) -> Vec<Row> {
     let mut rows = Vec::new();
     let transport = match config.transport(secrets) {
-        Ok(Transport::Http { .. }) => (true, format!("signed HTTP on {}", config.server.listen)),
-        Ok(Transport::Socket { .. }) => (true, "Socket Mode".to_owned()),
+        Ok(Transport::Http { .. }) => (State::Well, format!("signed HTTP on {}", config.server.listen)),
+        Ok(Transport::Socket { .. }) => (State::Well, "Socket Mode".to_owned()),
         // Without secrets the file can still be checked, as in a pipeline.
-        Err(errors) => (true, format!("not decided here: {errors}").replace('\n', " ")),
+        Err(errors) => (State::Open, format!("not decided here: {errors}").replace('\n', " ")),
     };
-    rows.push(Row { what: "transport".to_owned(), well: transport.0, seen: transport.1 });
+    rows.push(Row { what: "transport".to_owned(), state: transport.0, seen: transport.1 });
     rows.push(Row {
         what: "Slack".to_owned(),
-        well: true,
+        state: State::Well,
         seen: format!("workspace {}, channel {}", config.slack.workspace, config.slack.channel),
     });
     for environment in config.environments.values() {
         let rules: Vec<&str> = environment.rules.iter().map(|rule| rule.name.as_str()).collect();
         rows.push(Row {
             what: environment.name.clone(),
-            well: true,
+            state: State::Well,
             seen: format!(
                 "{}, account {}, bus {}, rules in order: {}",
                 environment.region,
@@ -78,7 +93,7 @@ fn described(config: &Config, secrets: &Secrets) -> Vec<Row> {
 }
 
 async fn slack(config: &Config, secrets: &Secrets) -> Vec<Row> {
-    let row = |what: &str, well, seen: String| Row { what: format!("Slack: {what}"), well, seen };
+    let row = |what: &str, well, seen: String| Row { what: format!("Slack: {what}"), state: State::of(well), seen };
     let Some(token) = &secrets.slack_bot_token else {
         return vec![row("bot token", false, "SLACK_BOT_TOKEN is not set".to_owned())];
     };
@@ -112,8 +127,12 @@ async fn slack(config: &Config, secrets: &Secrets) -> Vec<Row> {
 fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.what.chars().count()).max().unwrap_or_default();
     let mut text = String::new();
-    for Row { what, well, seen } in rows {
-        let mark = if *well { "ok  " } else { "FAIL" };
+    for Row { what, state, seen } in rows {
+        let mark = match state {
+            State::Well => "ok  ",
+            State::Bad => "FAIL",
+            State::Open => "?   ",
+        };
         text.push_str(&format!("{mark}  {what:width$}  {seen}\n"));
     }
     text

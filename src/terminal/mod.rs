@@ -39,6 +39,12 @@ fn load(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<(Config, Sec
 async fn serve(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
     let (config, secrets) = load(args, variables)?;
     let transport = config.transport(&secrets)?;
+    if secrets.slack_bot_token.is_none() {
+        anyhow::bail!(
+            "SLACK_BOT_TOKEN is not set, and without it Alch cannot post. Set it, or SLACK_BOT_TOKEN_FILE, to the bot \
+             token of the Slack app (OAuth & Permissions); it begins with xoxb-."
+        );
+    }
     let address = config.server.address().context("server.listen is not an address")?;
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let app = App::build(config, &secrets, Clock::system(), Surroundings::default()).await?;
@@ -53,9 +59,10 @@ async fn serve(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<ExitC
 async fn sandbox(args: crate::cli::SandboxArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
-    let ready = |url: &str| {
-        println!("The sandbox is ready: {url}");
+    let ready = |page: &str, aws: &str| {
+        println!("The sandbox is ready: {page}");
         println!("Open it in a browser and type:  /alch enable signal-generated dev");
+        println!("Its AWS, for the aws CLI:  --endpoint-url {aws}");
         println!("Ctrl-C ends it.");
     };
     crate::sandbox::run(args.port, args.state, variables, ready, stop).await?;

@@ -1,5 +1,7 @@
 //! Stories: what people do, and what the thread, the journal and AWS say afterwards.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod crash;
 mod enable;
 mod hold;
