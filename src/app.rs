@@ -32,6 +32,8 @@ use crate::web::{self, Readiness};
 
 /// How long a stop lets the outbox tell what is left.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a stop then waits for calls to Slack that are under way. One that is cut off is looked for at the next start.
+const LAST_CALLS: Duration = Duration::from_secs(2);
 /// Before credentials are asked about again that were not accepted.
 const PROBE_RETRY: Duration = Duration::from_secs(5);
 
@@ -140,7 +142,7 @@ impl App {
                 tracing::info!("Slack was not told everything yet; the next start goes on with it");
             }
             telling.cancel();
-            let _ = told.await;
+            let _ = tokio::time::timeout(LAST_CALLS, told).await;
         }
     }
 

@@ -78,7 +78,7 @@ pub fn serve(
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path).with_context(|| format!("cannot listen at {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    let routes = Router::new().route("/ask", post(answer)).with_state((requests, engine));
+    let routes = Router::new().route("/ask", post(answer)).with_state((requests, engine, stop.clone()));
     Ok(async move {
         let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned());
         if let Err(error) = served.await {
@@ -88,8 +88,11 @@ pub fn serve(
     })
 }
 
-async fn answer(State((requests, engine)): State<(Requests, Engine)>, Json(ask): Json<Ask>) -> HttpResponse {
-    let lines = ask_here(requests, engine, ask).map(|told| {
+type Asked = (Requests, Engine, CancellationToken);
+
+async fn answer(State((requests, engine, stop)): State<Asked>, Json(ask): Json<Ask>) -> HttpResponse {
+    // A stop does not wait for those who only follow: what was asked for goes on without them.
+    let lines = ask_here(requests, engine, ask).take_until(stop.cancelled_owned()).map(|told| {
         let mut line = serde_json::to_vec(&told).unwrap_or_default();
         line.push(b'\n');
         Ok::<_, std::convert::Infallible>(Bytes::from(line))
@@ -174,6 +177,9 @@ fn told_error(error: &StoreError) -> String {
     format!("the journal cannot be read, trying again: {error}")
 }
 
+/// What is told when the process that was asked ends before the answer does.
+const LEFT_ALONE: &str = "alch stopped before this was over; what was recorded goes on when it is started again";
+
 /// Asks the process that listens at `path`.
 ///
 /// # Errors
@@ -188,14 +194,18 @@ pub async fn ask_there(path: &Path, ask: &Ask, mut tell: impl FnMut(Tell)) -> an
         .body(Full::new(Bytes::from(serde_json::to_vec(ask)?)))?;
     let mut body = sender.send_request(request).await?.into_body();
     let mut buffer = Vec::new();
+    let mut over = false;
     while let Some(frame) = body.frame().await {
-        buffer.extend_from_slice(frame?.data_ref().map_or(&[][..], |data| data));
+        buffer.extend_from_slice(frame.context(LEFT_ALONE)?.data_ref().map_or(&[][..], |data| data));
         while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = buffer.drain(..=end).collect();
-            tell(serde_json::from_slice(&line)?);
+            let told = serde_json::from_slice(&line)?;
+            over = matches!(told, Tell::End { .. });
+            tell(told);
         }
     }
     drop(sender);
     connection.abort();
+    anyhow::ensure!(over, LEFT_ALONE);
     Ok(())
 }

@@ -1,0 +1,383 @@
+//! `alch serve` from outside: what Slack, a supervisor and a load balancer see of the real program.
+#![cfg(feature = "sandbox")]
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on panics, in its helpers too")]
+
+mod support {
+    pub mod server;
+}
+
+use std::time::{Duration, Instant};
+
+use alch::clock::Clock;
+use alch::domain::RunId;
+use alch::sandbox::aws::{ApiFault, Failure};
+use alch::sandbox::slack::{How, Outcome, signature};
+use bytes::Bytes;
+use http_body_util::Full;
+use serde_json::Value;
+use support::server::{ALICE, Answered, BOB, By, CAROL, SIGNING_SECRET, Server, Stage, get, send, until, within};
+
+const GUEST: &str = "U0GUEST";
+const STRANGER: &str = "U0STRANGER";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_is_acknowledged_and_runs_to_its_end_in_one_thread() {
+    let stage = Stage::new().await;
+    let server = stage.serve().await;
+    assert!(stage.slack.verifies_url().await);
+    let typed = stage.slack.types(ALICE, "/alch enable signal-generated dev").await;
+    assert_eq!((typed.http_status, typed.body.as_str(), &typed.error), (200, "", &None));
+    let (card, last) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+    assert_eq!(last.thread_ts.as_ref(), Some(&card.ts));
+    assert!(last.text.contains("enabled and healthy"), "{}", last.text);
+    assert!(stage.is_enabled("dev", "signal-generated"));
+    assert!(!stage.is_enabled("dev", "rebalance-planned"), "no other rule is touched");
+    let channel: Vec<_> = stage.slack.messages().into_iter().filter(|message| message.thread_ts.is_none()).collect();
+    assert_eq!(channel.len(), 1, "a run is one message in the channel");
+    assert_eq!(get(&format!("{}/healthz", server.url)).await.unwrap().status, 200);
+    assert_eq!(counted(&server, "slash", "accepted").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_shown_to_be_slacks_is_refused_and_counted() {
+    let stage = Stage::new().await;
+    let server = stage.serve().await;
+    let body = command("T00000000", "rollback dev");
+    let now = Clock::system().now().as_second();
+    let good = signature(SIGNING_SECRET, now, body.as_bytes());
+    let old = now - 301;
+    let stale = signature(SIGNING_SECRET, old, body.as_bytes());
+    let foreign = signature("another-secret", now, body.as_bytes());
+    let cases = [
+        (vec![("x-slack-request-timestamp", now.to_string()), ("x-slack-signature", foreign)], "wrong_signature"),
+        (vec![("x-slack-request-timestamp", now.to_string())], "missing_signature"),
+        (vec![("x-slack-signature", good.clone())], "missing_signature"),
+        (vec![("x-slack-request-timestamp", old.to_string()), ("x-slack-signature", stale)], "stale"),
+        (
+            vec![("x-slack-request-timestamp", now.to_string()), ("x-slack-signature", "v0=nonsense".to_owned())],
+            "malformed_signature",
+        ),
+    ];
+    for (headers, outcome) in cases {
+        let before = counted(&server, "unverified", outcome).await;
+        let answered = post(&server, &headers, body.clone()).await;
+        assert_eq!((answered.status, answered.body.as_str()), (401, ""), "{outcome}");
+        assert_eq!(counted(&server, "unverified", outcome).await, before + 1, "{outcome}");
+    }
+    let long = format!("{body}&more={}", "x".repeat(1024 * 1024));
+    let signed = signature(SIGNING_SECRET, now, long.as_bytes());
+    let headers = [("x-slack-request-timestamp", now.to_string()), ("x-slack-signature", signed)];
+    assert_eq!(post(&server, &headers, long).await.status, 413);
+    assert_eq!(stage.number("SELECT count(*) FROM inbox").await, 0);
+    assert_eq!(stage.changes_asked(), 0);
+    let headers = [("x-slack-request-timestamp", now.to_string()), ("x-slack-signature", good)];
+    assert_eq!(post(&server, &headers, body).await.status, 200, "the same, signed well and in time, is taken");
+    stage.told(RunId(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_signed_request_twice_is_acknowledged_twice_and_done_once() {
+    let stage = Stage::new().await;
+    let _server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch verify dev").await.is_ok());
+    assert_eq!(stage.slack.replays_last().await.unwrap().http_status, 200);
+    stage.told(RunId(1)).await;
+    assert_eq!(stage.slack.replays_last().await.unwrap().http_status, 200);
+    until("everything is settled", async || {
+        stage.number("SELECT count(*) FROM inbox WHERE done_at IS NULL").await == 0
+    })
+    .await;
+    assert_eq!(stage.number("SELECT count(*) FROM inbox").await, 1);
+    assert_eq!(stage.number("SELECT count(*) FROM runs").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_ready_once_aws_has_accepted_the_credentials() {
+    let stage = Stage::new().await;
+    let refused = ApiFault { operation: "GetCallerIdentity".to_owned(), times: 2, how: Failure::AccessDenied };
+    stage.aws.inject(refused);
+    let server = stage.serve().await;
+    let readyz = async || {
+        let answered = get(&format!("{}/readyz", server.url)).await.unwrap();
+        let said: Value = serde_json::from_str(&answered.body).unwrap();
+        (answered.status, said)
+    };
+    let not_yet = "the credentials are not accepted yet";
+    until("the refusal is shown", async || readyz().await.1["parts"]["aws.dev"] == not_yet).await;
+    let (status, said) = readyz().await;
+    assert_eq!((status, &said["ready"]), (503, &Value::Bool(false)), "{said}");
+    assert_eq!((&said["parts"]["database"], &said["parts"]["slack"]), (&"ok".into(), &"ok".into()), "{said}");
+    assert_eq!(get(&format!("{}/healthz", server.url)).await.unwrap().status, 200);
+    until("it is ready", async || readyz().await.0 == 200).await;
+    let (_, said) = readyz().await;
+    let parts = said["parts"].as_object().unwrap();
+    assert_eq!(parts.keys().collect::<Vec<_>>(), ["aws.dev", "aws.prod", "database", "slack"]);
+    assert!(parts.values().all(|part| part == "ok"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_act_is_refused_with_a_reason_and_nothing_is_done() {
+    let stage = Stage::new().await;
+    let server = stage.serve().await;
+    let enable = "/alch enable signal-generated dev";
+    stage.slack.types_in(ALICE, "C0RANDOM", enable).await;
+    stage.hears(ALICE, "I don't take commands here").await;
+    stage.slack.types(GUEST, enable).await;
+    stage.hears(GUEST, "Guests may look, but not act").await;
+    let channel = stage.slack.spec().channel.id.clone();
+    stage.slack.says(STRANGER, &channel, None, "@alch enable signal-generated dev").await;
+    stage.hears(STRANGER, "people of my own workspace").await;
+    let body = command("T0ELSEWHERE", "enable signal-generated dev");
+    let now = Clock::system().now().as_second();
+    let signed = signature(SIGNING_SECRET, now, body.as_bytes());
+    let headers = [("x-slack-request-timestamp", now.to_string()), ("x-slack-signature", signed)];
+    assert_eq!(post(&server, &headers, body).await.status, 200);
+    until("all four are settled", async || {
+        stage.number("SELECT count(*) FROM inbox WHERE done_at IS NOT NULL").await == 4
+    })
+    .await;
+    assert_eq!(stage.number("SELECT count(*) FROM runs").await, 0);
+    assert_eq!(stage.changes_asked(), 0);
+    assert!(!stage.is_enabled("dev", "signal-generated"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mention_in_the_thread_of_a_run_speaks_of_that_run() {
+    let stage = Stage::with(By::Http, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "10m")]).await;
+    let _server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch enable all dev").await.is_ok());
+    let card = stage.card(RunId(1)).await;
+    until("the first rule is on", async || stage.is_enabled("dev", "signal-generated")).await;
+    assert!(stage.slack.says(BOB, &card.channel, Some(&card.ts), "@alch cancel").await.is_ok());
+    stage.hears(BOB, "stops at its next safe point").await;
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("cancelled"), "{}", card.text);
+    assert!(stage.is_enabled("dev", "signal-generated"), "what was done stays done");
+    assert!(!stage.is_enabled("dev", "rebalance-planned"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn direct_messages_answer_questions_and_act_on_nothing() {
+    let stage = Stage::new().await;
+    let _server = stage.serve().await;
+    let direct = "D0ALICE";
+    let bot = stage.slack.spec().bot_user.id.clone();
+    let answered = |words: &'static str| {
+        let bot = bot.clone();
+        move |slack: &alch::sandbox::slack::Slack| {
+            let messages = slack.messages();
+            messages.iter().any(|said| said.channel == direct && said.user == bot && said.text.contains(words))
+        }
+    };
+    assert!(stage.slack.says(ALICE, direct, None, "status").await.is_ok());
+    stage.sees("the status", answered("signal-generated")).await;
+    assert!(stage.slack.says(ALICE, direct, None, "enable signal-generated dev").await.is_ok());
+    stage.sees("the refusal", answered("In direct messages I only show things")).await;
+    assert_eq!(stage.number("SELECT count(*) FROM runs").await, 0);
+    assert_eq!(stage.changes_asked(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_second_is_told_who_holds_the_environment_and_can_queue() {
+    let stage = Stage::with(By::Http, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "4s")]).await;
+    let _server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
+    until("the first run has begun", async || stage.is_enabled("dev", "signal-generated")).await;
+    assert!(stage.slack.types(BOB, "/alch enable rebalance-planned dev").await.is_ok());
+    let told = stage.hears(BOB, "Not started").await;
+    assert!(told.text.contains("R-1") && told.text.contains("enable signal-generated"), "{}", told.text);
+    assert!(stage.slack.clicks(BOB, &told.ts, "Queue it").await.is_ok());
+    stage.sees("the second run waits", |slack| slack.transcript().contains("queued")).await;
+    assert!(!stage.is_enabled("dev", "rebalance-planned"), "it waits");
+    for run in [RunId(1), RunId(2)] {
+        let (card, _) = stage.told(run).await;
+        assert!(card.text.contains("succeeded"), "{}", card.text);
+    }
+    assert!(stage.is_enabled("dev", "rebalance-planned"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_quick_and_the_run_goes_on_after_the_restart() {
+    let stage = Stage::with(By::Http, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "3s")]).await;
+    let mut server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
+    until("it acted", async || stage.is_enabled("dev", "signal-generated")).await;
+    server.process.terminate();
+    let asked = Instant::now();
+    assert!(server.process.exit().await.success());
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert_eq!(stage.number("SELECT count(*) FROM runs WHERE live = 1").await, 1, "stopped in the middle");
+    let _server = stage.serve().await;
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+    assert_eq!(stage.changes_asked(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_quick_although_slack_hangs() {
+    let stage = Stage::with(By::Http, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "5s")]).await;
+    let mut server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
+    until("it acted", async || stage.is_enabled("dev", "signal-generated")).await;
+    stage.card(RunId(1)).await;
+    stage.slack.fail_next("chat.update", 1, How::Hang);
+    stage.sees("a call hangs", |slack| slack.calls().iter().any(|call| call.outcome == Outcome::Pending)).await;
+    server.process.terminate();
+    let asked = Instant::now();
+    assert!(server.process.exit().await.success());
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    let _server = stage.serve().await;
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_on_the_same_database_refuses_to_start() {
+    let stage = Stage::new().await;
+    let server = stage.serve().await;
+    let mut second = stage.spawn_server();
+    assert_eq!(second.exit().await.code(), Some(1));
+    let said = second.stderr();
+    assert!(said.contains("alch.db") && said.contains("another"), "{said}");
+    assert!(!said.contains("\"serving\""), "{said}");
+    assert_eq!(get(&format!("{}/healthz", server.url)).await.unwrap().status, 200, "the first is not disturbed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_configuration_names_the_place_and_the_mend_before_anything_listens() {
+    type Edit = fn(&str) -> String;
+    let cases: [(Edit, &[&str]); 5] = [
+        (|text| text.replace("\nbus = \"alchemiser-trading-events-dev\"", "\nbuss = \"x\""), &["environments.dev.bus"]),
+        (
+            |text| text.replacen("name = \"rebalance-planned\"", "name = \"signal-generated\"", 1),
+            &["environments.dev.rules[1]", "signal-generated"],
+        ),
+        (|text| text.replace("channel = \"C00000000\"", ""), &["slack.channel"]),
+        (
+            |text| {
+                let (before, after) = text.split_once("allow = [").unwrap();
+                format!("{before}allow = []\n{}", after.split_once("\n]").unwrap().1)
+            },
+            &["environments.prod.window"],
+        ),
+        (|text| text.replace("poll = \"15s\"", "poll = \"soon\""), &["environments.dev.waits.poll", "2m"]),
+    ];
+    for (edit, named) in cases {
+        let mut stage = Stage::new().await;
+        stage.variables.remove("ALCH__ENVIRONMENTS__DEV__WAITS__POLL");
+        let text = std::fs::read_to_string(stage.config_path()).unwrap();
+        let edited = edit(&text);
+        assert_ne!(text, edited);
+        std::fs::write(stage.config_path(), edited).unwrap();
+        let mut process = stage.spawn_server();
+        assert_eq!(process.exit().await.code(), Some(1));
+        let said = process.stderr();
+        assert!(!said.contains("\"serving\""), "{said}");
+        for part in named.iter().chain(&["alch.toml"]) {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    let mut stage = Stage::new().await;
+    stage.variables.remove("SLACK_SIGNING_SECRET");
+    let mut process = stage.spawn_server();
+    assert_eq!(process.exit().await.code(), Some(1));
+    assert!(process.stderr().contains("SLACK_SIGNING_SECRET"), "{}", process.stderr());
+    assert!(!process.stderr().contains("\"serving\""), "{}", process.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn socket_mode_tells_the_same_story() {
+    let stage = Stage::with(By::Socket, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "3s")]).await;
+    let server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
+    until("the first run has begun", async || stage.is_enabled("dev", "signal-generated")).await;
+    assert!(stage.slack.types(BOB, "/alch enable rebalance-planned dev").await.is_ok());
+    let told = stage.hears(BOB, "Not started").await;
+    assert!(stage.slack.clicks(BOB, &told.ts, "Queue it").await.is_ok());
+    let card = stage.card(RunId(2)).await;
+    assert!(stage.slack.says(CAROL, &card.channel, Some(&card.ts), "@alch cancel").await.is_ok());
+    let (card, _) = stage.told(RunId(2)).await;
+    assert!(card.text.contains("cancelled"), "{}", card.text);
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+    assert_eq!(stage.slack.types(ALICE, "/alch enabel x dev").await.http_status, 200);
+    stage.hears(ALICE, "enable").await;
+    let answered = post(&server, &[], command("T00000000", "rollback dev")).await;
+    assert_eq!(answered.status, 404, "nothing takes requests by HTTP");
+    let ready = get(&format!("{}/readyz", server.url)).await.unwrap();
+    assert!(ready.body.contains("\"slack.socket\":\"ok\""), "{}", ready.body);
+    assert_eq!(stage.number("SELECT count(*) FROM runs").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_tells_everything_tells_no_secret() {
+    for by in [By::Http, By::Socket] {
+        let mut stage = Stage::with(by, &[]).await;
+        stage.variables.insert("RUST_LOG".to_owned(), "debug".to_owned());
+        let mut server = stage.serve().await;
+        assert!(stage.slack.types(ALICE, "/alch verify dev").await.is_ok());
+        assert!(stage.slack.types(ALICE, "/alch whoami").await.is_ok());
+        stage.hears(ALICE, "You are").await;
+        stage.told(RunId(1)).await;
+        server.process.terminate();
+        assert!(server.process.exit().await.success());
+        assert!(server.process.stderr().contains("\"level\":\"DEBUG\""), "the stage searches what was written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn production_is_refused_for_now_and_nothing_is_changed_there() {
+    let stage = Stage::new().await;
+    let _server = stage.serve().await;
+    for (asked, command) in
+        ["enable all prod", "disable signal-generated prod", "rollback prod", "restore prod"].into_iter().enumerate()
+    {
+        assert!(stage.slack.types(ALICE, &format!("/alch {command}")).await.is_ok());
+        stage
+            .sees(command, |slack| {
+                let heard = slack.ephemerals(ALICE);
+                heard.iter().filter(|message| message.text.contains("needs approval")).count() > asked
+            })
+            .await;
+    }
+    let rollback = stage.hears(ALICE, "aws events disable-rule").await;
+    assert!(rollback.text.contains("alchemiser-trading-events-prod"), "{}", rollback.text);
+    assert_eq!(stage.number("SELECT count(*) FROM runs").await, 0);
+    assert_eq!(stage.changes_asked(), 0);
+    assert!(stage.slack.types(ALICE, "/alch verify prod").await.is_ok());
+    stage.told(RunId(1)).await;
+    assert_eq!(stage.changes_asked(), 0);
+}
+
+/// The body of a slash command, as Slack would send it.
+fn command(team: &str, text: &str) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([
+            ("team_id", team),
+            ("channel_id", "C00000000"),
+            ("user_id", ALICE),
+            ("command", "/alch"),
+            ("text", text),
+            ("response_url", "http://127.0.0.1:9/nobody"),
+            ("trigger_id", "1.2.3"),
+        ])
+        .finish()
+}
+
+async fn post(server: &Server, headers: &[(&'static str, String)], body: String) -> Answered {
+    let mut request = http::Request::post(format!("{}/slack/events", server.url));
+    request = request.header("content-type", "application/x-www-form-urlencoded");
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    within("an answer", send(request.body(Full::new(Bytes::from(body))).unwrap())).await.unwrap()
+}
+
+/// How many requests of this kind had this outcome, as `/metrics` tells it.
+async fn counted(server: &Server, kind: &str, outcome: &str) -> u64 {
+    let metrics = get(&format!("{}/metrics", server.url)).await.unwrap();
+    assert_eq!(metrics.status, 200);
+    let name = format!("alch_slack_requests_total{{kind=\"{kind}\",outcome=\"{outcome}\"}} ");
+    metrics.body.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_default()
+}

@@ -1,0 +1,264 @@
+//! `alch run`, `check` and `manifest`: what a person or a pipeline at a terminal sees of the real program.
+#![cfg(feature = "sandbox")]
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on panics, in its helpers too")]
+
+mod support {
+    pub mod server;
+}
+
+use std::time::{Duration, Instant};
+
+use alch::domain::{Outcome, RunId};
+use alch::sandbox::aws::{ApiFault, Failure, RuleState};
+use serde_json::Value;
+use support::server::{ALICE, By, Finished, Stage, until};
+
+const ENABLE: [&str; 3] = ["run", "enable signal-generated dev", "--yes"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_from_a_terminal_prints_its_journal_as_it_grows() {
+    let stage = Stage::with(By::Http, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "3s")]).await;
+    let mut process = stage.spawn(&ENABLE);
+    process.line("enabled signal-generated (disabled → enabled").await.expect("the act is printed");
+    assert!(!process.stdout().contains("succeeded"), "while the run goes on:\n{}", process.stdout());
+    assert_eq!(process.exit().await.code(), Some(0), "{}", process.stdout());
+    let told = process.stdout();
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].ends_with("R-1: ada (terminal) asked: enable signal-generated dev"), "{told}");
+    assert!(lines[lines.len() - 1].contains("succeeded"), "{told}");
+    assert!(stage.is_enabled("dev", "signal-generated"));
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "Slack is told as well: {}", card.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_json_each_line_is_an_event_of_the_journal() {
+    let mut stage = Stage::new().await;
+    stage.variables.remove("SLACK_BOT_TOKEN");
+    let done = stage.alch(&["run", "--json", "--yes", "enable", "signal-generated", "dev"]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let events: Vec<Value> = done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let store = stage.store().await;
+    let journal = store.journal(RunId(1)).await.unwrap();
+    store.close().await;
+    assert_eq!(events, journal.iter().map(|recorded| serde_json::to_value(recorded).unwrap()).collect::<Vec<_>>());
+    assert_eq!(events[0]["event"]["kind"], "requested");
+    assert_eq!(events[events.len() - 1]["event"]["kind"], "ended");
+    assert_eq!(stage.slack.calls().len(), 0, "without a token there is no Slack");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exit_status_tells_failed_and_unproven_from_succeeded() {
+    for (fault, code, said) in [("fails", 1, "gate of signal-generated failed"), ("silent", 3, "not yet proven")] {
+        let stage = Stage::new().await;
+        assert!(stage.aws.set_fault(&format!("dev.rule.signal-generated.{fault}"), true));
+        let done = stage.alch(&ENABLE).await;
+        assert_eq!(done.code, Some(code), "{}", done.stdout);
+        assert!(done.stdout.to_lowercase().contains(said), "{}", done.stdout);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_server_has_the_database_it_is_asked_to_do_it() {
+    let stage = Stage::new().await;
+    let mut server = stage.serve().await;
+    let done = stage.alch(&ENABLE).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stdout.contains("R-1: ada (terminal) asked: enable signal-generated dev"), "{}", done.stdout);
+    assert!(done.stdout.lines().last().unwrap().contains("succeeded"), "{}", done.stdout);
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+    assert!(stage.aws.set_fault("dev.rule.rebalance-planned.silent", true));
+    let done = stage.alch(&["run", "--json", "--yes", "enable rebalance-planned dev"]).await;
+    assert_eq!(done.code, Some(3), "{done:?}");
+    for line in done.stdout.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event["run"], serde_json::to_value(RunId(2)).unwrap(), "{line}");
+    }
+    let done = stage.alch(&["run", "status", "dev"]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stdout.contains("signal-generated"), "{}", done.stdout);
+    server.process.terminate();
+    assert!(server.process.exit().await.success());
+    assert_eq!(stage.alch(&["run", "show R-1"]).await.code, Some(0), "and without the server, from the same journal");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_environment_is_said_and_fails() {
+    let stage = Stage::with(By::Http, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "10m")]).await;
+    let _server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
+    until("the first run has begun", async || stage.is_enabled("dev", "signal-generated")).await;
+    let done = stage.alch(&["run", "--yes", "enable rebalance-planned dev"]).await;
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.stdout.contains("R-1") && done.stdout.contains("held"), "{}", done.stdout);
+    assert!(!stage.is_enabled("dev", "rebalance-planned"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_does_not_wait_for_terminals_and_they_do_not_call_it_a_success() {
+    let stage = Stage::with(By::Http, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "4s")]).await;
+    let mut server = stage.serve().await;
+    let mut following = stage.spawn(&ENABLE);
+    following.line("enabled signal-generated").await.expect("it follows");
+    server.process.terminate();
+    let asked = Instant::now();
+    assert!(server.process.exit().await.success());
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    assert_eq!(following.exit().await.code(), Some(1), "{}", following.stdout());
+    assert!(following.stderr().contains("stopped before this was over"), "{}", following.stderr());
+    let _server = stage.serve().await;
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_goes_on_although_its_terminal_goes_away() {
+    let stage = Stage::new().await;
+    turn_on(&stage);
+    let _server = stage.serve().await;
+    stage.aws.inject(ApiFault { operation: "DisableRule".to_owned(), times: 1, how: Failure::Hang });
+    let mut process = stage.spawn(&["run", "--yes", "rollback dev"]);
+    until("the rollback hangs", async || stage.aws.faults_left().is_empty()).await;
+    process.kill();
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+    let dev = stage.config.environment("dev").unwrap();
+    assert!(dev.rules.iter().all(|rule| !stage.is_enabled("dev", &rule.name)));
+    let next = stage.alch(&ENABLE).await;
+    assert_eq!(next.code, Some(0), "the environment is free: {next:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_works_while_slack_is_down() {
+    let stage = Stage::new().await;
+    turn_on(&stage);
+    assert!(stage.slack.set_fault("slack-down", true));
+    let done = stage.alch(&["run", "--yes", "rollback dev"]).await;
+    assert_rolled_back(&stage, &done);
+    assert_eq!(stage.slack.messages().len(), 0);
+    // What Slack could not be told then, the next start tells.
+    assert!(stage.slack.set_fault("slack-down", false));
+    let _server = stage.serve().await;
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_works_while_the_database_cannot_be_opened() {
+    let mut stage = Stage::new().await;
+    turn_on(&stage);
+    let here = stage.directory.path().to_owned();
+    // A folder below a file cannot be made.
+    let unusable = format!("sqlite:{}", stage.config_path().join("below/alch.db").display());
+    stage.variables.insert("DATABASE_URL".to_owned(), unusable);
+    stage.variables.insert("TMPDIR".to_owned(), here.display().to_string());
+    let done = stage.alch(&["run", "--yes", "enable signal-generated dev"]).await;
+    assert_eq!(done.code, Some(1), "nothing else does without a journal: {done:?}");
+    let done = stage.alch(&["run", "--yes", "rollback dev"]).await;
+    assert_rolled_back(&stage, &done);
+    let names = std::fs::read_dir(&here).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let apart = names.filter(|name| name.starts_with("alch-rollback-") && name.ends_with(".db")).collect::<Vec<_>>();
+    let [apart] = apart.as_slice() else { panic!("{apart:?}") };
+    assert!(done.stderr.contains(apart.as_str()), "it says where the journal is: {}", done.stderr);
+    stage.variables.insert("DATABASE_URL".to_owned(), format!("sqlite:{}", here.join(apart).display()));
+    let store = stage.store().await;
+    let run = store.run(RunId(1)).await.unwrap().unwrap();
+    assert_eq!(run.ended.unwrap().outcome, Outcome::Succeeded);
+    assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn yes_approves_nothing_in_production() {
+    let stage = Stage::new().await;
+    for command in ["enable all prod", "rollback prod"] {
+        let done = stage.alch(&["run", "--yes", command]).await;
+        assert_eq!(done.code, Some(1), "{done:?}");
+        assert!(done.stdout.contains("needs approval"), "{done:?}");
+    }
+    assert_eq!(stage.changes_asked(), 0);
+    assert_eq!(stage.number("SELECT count(*) FROM runs").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_understood_is_explained_and_fails() {
+    let stage = Stage::new().await;
+    let done = stage.alch(&["run", "--yes", "enable signal-generatd dev"]).await;
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.stderr.contains("signal-generated"), "{done:?}");
+    assert_eq!(stage.alch(&["run"]).await.code, Some(2), "a command line that is none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_says_whether_the_configuration_is_sound() {
+    let stage = Stage::new().await;
+    let done = stage.alch(&["check"]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stdout.contains("rules in order: signal-generated, rebalance-planned"), "{}", done.stdout);
+    assert_eq!((stage.slack.calls().len(), stage.aws.calls().len()), (0, 0), "it asks nobody");
+    let text = std::fs::read_to_string(stage.config_path()).unwrap();
+    let wrong = text.replace("function = \"the-alchemiser-v2-lambda-dev\"", "funktion = \"x\"");
+    assert_ne!(text, wrong);
+    std::fs::write(stage.config_path(), wrong).unwrap();
+    let done = stage.alch(&["check"]).await;
+    assert_eq!(done.code, Some(1), "{done:?}");
+    for part in ["alch.toml:", "environments.dev.funktion", "function"] {
+        assert!(done.stderr.contains(part), "{part}: {}", done.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_check_asks_slack_and_aws_and_changes_nothing() {
+    let stage = Stage::new().await;
+    let done = stage.alch(&["check", "--live"]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    for row in ["Slack: chat:write", "dev: GetMetricData", "prod: DescribeRule", "Slack: workspace"] {
+        let line = done.stdout.lines().find(|line| line.contains(row));
+        assert!(line.is_some_and(|line| line.starts_with("ok ")), "{row}:\n{}", done.stdout);
+    }
+    assert!(!done.stdout.contains("FAIL"), "{}", done.stdout);
+    stage.slack.grant_scopes(&["commands", "chat:write"]);
+    let done = stage.alch(&["check", "--live"]).await;
+    assert_eq!(done.code, Some(1), "{done:?}");
+    let missing = done.stdout.lines().find(|line| line.contains("Slack: users:read")).unwrap();
+    assert!(missing.starts_with("FAIL") && missing.contains("missing"), "{missing}");
+    let stage = Stage::new().await;
+    assert!(stage.aws.set_fault("aws.metrics-forbidden", true));
+    let done = stage.alch(&["check", "--live"]).await;
+    assert_eq!(done.code, Some(1), "{done:?}");
+    let denied: Vec<&str> = done.stdout.lines().filter(|line| line.starts_with("FAIL")).collect();
+    assert_eq!(denied.len(), 2, "one of each environment:\n{}", done.stdout);
+    assert!(denied.iter().all(|line| line.contains("GetMetricData")), "{denied:?}");
+    assert_eq!(stage.changes_asked(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_is_for_an_address_or_for_socket_mode() {
+    let stage = Stage::new().await;
+    let done = stage.alch(&["manifest", "--url", "https://x.example"]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(done.stdout.matches("https://x.example/slack/events").count(), 3, "{}", done.stdout);
+    let done = stage.alch(&["manifest", "--socket"]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stdout.contains("socket_mode_enabled: true"), "{}", done.stdout);
+    assert!(!done.stdout.contains("/slack/events"), "{}", done.stdout);
+    let done = stage.alch(&["manifest", "--url", "https://x.example", "--socket"]).await;
+    assert_eq!(done.code, Some(2), "{done:?}");
+    assert!(done.stderr.contains("cannot be used with"), "{}", done.stderr);
+}
+
+/// Enables every rule of dev behind the program's back.
+fn turn_on(stage: &Stage) {
+    let dev = stage.config.environment("dev").unwrap();
+    for rule in &dev.rules {
+        assert!(stage.aws.set_rule_state(&dev.bus, &rule.rule, RuleState::Enabled));
+    }
+}
+
+fn assert_rolled_back(stage: &Stage, done: &Finished) {
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stdout.contains("All 4 rules of dev are off"), "{}", done.stdout);
+    let dev = stage.config.environment("dev").unwrap();
+    assert!(dev.rules.iter().all(|rule| !stage.is_enabled("dev", &rule.name)));
+}
