@@ -161,10 +161,7 @@ impl Checklist<'_> {
 
     fn dlq(&self, queue: &str) -> Check {
         let row = Row { name: format!("dlq:{queue}"), title: format!("Messages in {queue}"), limit: "0".to_owned() };
-        let query = format!(
-            "GetQueueAttributes {queue} ApproximateNumberOfMessages + ApproximateNumberOfMessagesNotVisible + \
-             ApproximateNumberOfMessagesDelayed"
-        );
+        let query = format!("GetQueueAttributes {queue} ApproximateNumberOfMessages, …NotVisible, …Delayed");
         let not_asked = Err("it was not asked".to_owned());
         self.check(row, query, self.readings.dlqs.get(queue).unwrap_or(&not_asked), |found| match found {
             None => Finding::new(

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -38,6 +38,8 @@ const PERSIST_PATIENCE: Duration = Duration::from_millis(2_000);
 const ROLLBACK_PERSIST_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a rollback waits for Slack to say who asks; what Slack does not say in time does not hold it up.
 const ROLLBACK_STANDING_PATIENCE: Duration = Duration::from_millis(250);
+/// How many requests are worked on at the same time; more wait.
+const MOST_AT_ONCE: usize = 64;
 /// Before requests are looked at again that the database failed under.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -52,7 +54,8 @@ struct Inner {
     engine: Engine,
     /// None on a terminal without Slack.
     slack: Option<(SlackClient, People)>,
-    arrivals: Notify,
+    /// For those that are worked on at the same time.
+    turns: Semaphore,
     /// The keys of the requests that this process works on.
     under_way: Mutex<HashSet<String>>,
     tasks: TaskTracker,
@@ -69,6 +72,14 @@ struct Asked {
     queue: bool,
     inbox_key: Option<String>,
     arrived: Instant,
+}
+
+/// What came of recording a request.
+enum Persisted {
+    New,
+    Repeated,
+    /// It is not recorded, or will be withdrawn.
+    Not,
 }
 
 /// What an inbound request turns out to be.
@@ -102,7 +113,7 @@ impl Requests {
             context,
             engine,
             slack,
-            arrivals: Notify::new(),
+            turns: Semaphore::new(MOST_AT_ONCE),
             under_way: Mutex::default(),
             tasks: TaskTracker::new(),
         }))
@@ -143,94 +154,136 @@ impl Requests {
             }
             _ => {}
         }
+        if !self.begin(&key) {
+            // The same request, delivered again while the first is still worked on.
+            return Ok(Ack::default());
+        }
         match self.persist(&key, &inbound, PERSIST_PATIENCE).await {
-            Ok(Put::Repeated) => Ok(Ack::default()),
-            Ok(Put::New) => {
-                self.0.arrivals.notify_one();
+            Persisted::New => {
+                let requests = self.clone();
+                self.0.tasks.spawn(async move { requests.settle(key, inbound, arrived).await });
                 Ok(Ack::default())
             }
-            Err(error) => {
-                tracing::error!(%error, "a request could not be recorded; nothing was done for it");
-                Err(NotPersisted)
+            Persisted::Repeated => {
+                self.end(&key);
+                Ok(Ack::default())
             }
+            Persisted::Not => Err(NotPersisted),
         }
     }
 
     /// A rollback is not held up by a database that does not answer.
     async fn take_rollback(&self, inbound: Inbound, key: String, arrived: Instant) -> Result<Ack, NotPersisted> {
-        self.begin(&key);
-        let recorded = match self.persist(&key, &inbound, ROLLBACK_PERSIST_PATIENCE).await {
-            Ok(Put::Repeated) => {
-                self.end(&key);
-                return Ok(Ack::default());
+        if !self.begin(&key) {
+            return Ok(Ack::default());
+        }
+        match self.persist(&key, &inbound, ROLLBACK_PERSIST_PATIENCE).await {
+            Persisted::New => {
+                let requests = self.clone();
+                self.0.tasks.spawn(async move {
+                    requests.roll_back_once(inbound, Some(key.clone()), arrived).await;
+                    requests.end(&key);
+                });
             }
-            Ok(Put::New) => true,
-            Err(error) => {
-                tracing::error!(%error, "a rollback could not be recorded; it goes on all the same");
-                false
+            Persisted::Repeated => self.end(&key),
+            Persisted::Not => {
+                tracing::error!("a rollback could not be recorded; it goes on all the same");
+                let requests = self.clone();
+                self.0.tasks.spawn(async move { requests.roll_back_once(inbound, None, arrived).await });
             }
-        };
-        let requests = self.clone();
-        let inbox_key = recorded.then(|| key.clone());
-        self.0.tasks.spawn(async move {
-            if let Err(error) = requests.work(inbound, inbox_key, arrived).await {
-                tracing::error!(%error, "a rollback's request could not be settled");
-            }
-            requests.end(&key);
-        });
+        }
         Ok(Ack::default())
     }
 
-    async fn persist(&self, key: &str, inbound: &Inbound, patience: Duration) -> anyhow::Result<Put> {
-        let body = serde_json::to_value(inbound)?;
-        let now = self.0.engine.clock().now();
-        Ok(tokio::time::timeout(patience, self.0.engine.store().put_request(key, &body, now)).await??)
+    /// Once, whatever the database says of it: the engine sees to it that it is journalled, and a request that stays open
+    /// is looked at again at the next start.
+    async fn roll_back_once(&self, inbound: Inbound, inbox_key: Option<String>, arrived: Instant) {
+        if let Err(error) = self.work(inbound, inbox_key, arrived).await {
+            tracing::error!(%error, "the database failed under a rollback's request");
+        }
     }
 
-    /// Works on recorded requests until `stop`, those first that an earlier process left.
+    /// Records a request. What takes too long is withdrawn again, so that "not recorded" stays true, and a repeat of the
+    /// request is a new one.
+    async fn persist(&self, key: &str, inbound: &Inbound, patience: Duration) -> Persisted {
+        let Ok(body) = serde_json::to_value(inbound) else {
+            self.end(key);
+            return Persisted::Not;
+        };
+        let (store, now, owned) = (self.0.engine.store().clone(), self.0.engine.clock().now(), key.to_owned());
+        // In a task of its own: a statement that was sent is carried out, whether somebody waits for it or not.
+        let mut putting = tokio::spawn(async move { store.put_request(&owned, &body, now).await });
+        match tokio::time::timeout(patience, &mut putting).await {
+            Ok(Ok(Ok(Put::New))) => Persisted::New,
+            Ok(Ok(Ok(Put::Repeated))) => Persisted::Repeated,
+            Ok(Ok(Err(error))) => {
+                tracing::error!(%error, "a request could not be recorded");
+                self.end(key);
+                Persisted::Not
+            }
+            Ok(Err(_)) => {
+                self.end(key);
+                Persisted::Not
+            }
+            Err(_) => {
+                tracing::error!("a request could not be recorded in time; it is withdrawn");
+                let (requests, key) = (self.clone(), key.to_owned());
+                self.0.tasks.spawn(async move {
+                    if let Ok(Ok(Put::New)) = putting.await
+                        && let Err(error) = requests.0.engine.store().withdraw_request(&key).await
+                    {
+                        tracing::error!(%error, "a request that was refused could not be withdrawn");
+                    }
+                    requests.end(&key);
+                });
+                Persisted::Not
+            }
+        }
+    }
+
+    /// Takes up what an earlier process left, then lets requests be worked on until `stop`, and those under way be
+    /// finished.
     pub async fn run(&self, stop: CancellationToken) {
         self.resume_rollbacks().await;
-        loop {
-            let pending = match self.0.engine.store().pending_requests().await {
-                Ok(pending) => pending,
+        let left = loop {
+            match self.0.engine.store().pending_requests().await {
+                Ok(left) => break left,
                 Err(error) => {
                     tracing::error!(%error, "requests cannot be read; trying again");
                     if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
-                        break;
+                        break Vec::new();
                     }
-                    continue;
-                }
-            };
-            for request in pending {
-                // A request with a run is a rollback's, which was resumed above or is under way.
-                if request.run.is_none() && self.begin(&request.key) {
-                    let requests = self.clone();
-                    self.0.tasks.spawn(async move { requests.settle(request).await });
                 }
             }
-            if stop.run_until_cancelled(self.0.arrivals.notified()).await.is_none() {
-                break;
+        };
+        for request in left {
+            // A request with a run is a rollback's, which was resumed above or is under way.
+            if request.run.is_none() && self.begin(&request.key) {
+                self.0.tasks.spawn(self.clone().take_up(request));
             }
         }
+        stop.cancelled().await;
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }
 
-    async fn settle(&self, request: Pending) {
-        let key = request.key.clone();
-        let done = match serde_json::from_value::<Inbound>(request.body) {
-            Ok(inbound) => self.work(inbound, Some(key.clone()), Instant::now()).await,
+    async fn take_up(self, request: Pending) {
+        match serde_json::from_value::<Inbound>(request.body) {
+            Ok(inbound) => self.settle(request.key, inbound, Instant::now()).await,
             Err(error) => {
                 tracing::error!(%error, "a recorded request cannot be read; it is dropped");
-                self.0.engine.store().settle_request(&key, self.0.engine.clock().now()).await
+                let _ = self.0.engine.store().settle_request(&request.key, self.0.engine.clock().now()).await;
+                self.end(&request.key);
             }
-        };
-        if let Err(error) = done {
+        }
+    }
+
+    /// Works on a recorded request until the database has taken what came of it.
+    async fn settle(&self, key: String, inbound: Inbound, arrived: Instant) {
+        let Ok(_turn) = self.0.turns.acquire().await else { return };
+        while let Err(error) = self.work(inbound.clone(), Some(key.clone()), arrived).await {
             tracing::error!(%error, "the database failed under a request; it is taken up again");
             tokio::time::sleep(RETRY).await;
-            self.end(&key);
-            self.0.arrivals.notify_one();
-            return;
         }
         self.end(&key);
     }

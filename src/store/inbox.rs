@@ -78,4 +78,16 @@ impl Store {
             .await?;
         Ok(())
     }
+
+    /// Takes back a request that was refused to its sender, so that nothing comes of it and a repeat is a new one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn withdraw_request(&self, key: &str) -> Result<()> {
+        sqlx::query("DELETE FROM inbox WHERE key = $1 AND run_id IS NULL AND done_at IS NULL")
+            .bind(key.to_owned())
+            .execute(&self.writes)
+            .await?;
+        Ok(())
+    }
 }

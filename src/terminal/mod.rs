@@ -3,6 +3,8 @@
 mod check;
 mod run;
 
+#[cfg(feature = "sandbox")]
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -60,10 +62,12 @@ async fn sandbox(args: crate::cli::SandboxArgs, variables: &Variables) -> anyhow
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
     let ready = |page: &str, aws: &str| {
-        println!("The sandbox is ready: {page}");
-        println!("Open it in a browser and type:  /alch enable signal-generated dev");
-        println!("Its AWS, for the aws CLI:  --endpoint-url {aws}");
-        println!("Ctrl-C ends it.");
+        // Whoever does not listen is not told.
+        let _ = writeln!(
+            std::io::stdout(),
+            "The sandbox is ready: {page}\nOpen it in a browser and type:  /alch enable signal-generated dev\n\
+             Its AWS, for the aws CLI:  --endpoint-url {aws}\nCtrl-C ends it."
+        );
     };
     crate::sandbox::run(args.port, args.state, variables, ready, stop).await?;
     Ok(ExitCode::SUCCESS)

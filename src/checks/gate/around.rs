@@ -12,10 +12,7 @@ pub(super) fn dlq(question: &GateQuestion<'_>, readings: &GateReadings, queue: &
     let limit = i64::from(question.environment.limits.dlq_growth);
     let before = question.baseline.dlqs.get(queue).map(|depth| depth.total());
     let mut evidence = Evidence {
-        query: format!(
-            "GetQueueAttributes {queue} ApproximateNumberOfMessages + ApproximateNumberOfMessagesNotVisible + \
-             ApproximateNumberOfMessagesDelayed"
-        ),
+        query: format!("GetQueueAttributes {queue} ApproximateNumberOfMessages, …NotVisible, …Delayed"),
         until: Some(readings.at),
         ..Evidence::default()
     };
