@@ -31,7 +31,7 @@ use crate::store::{Store, sqlite_path};
 use crate::web::{self, Readiness};
 
 /// How long a stop lets the outbox tell what is left.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How long a stop then waits for calls to Slack that are under way. One that is cut off is looked for at the next start.
 const LAST_CALLS: Duration = Duration::from_secs(2);
 /// Before credentials are asked about again that were not accepted.

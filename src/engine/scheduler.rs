@@ -15,7 +15,7 @@ const RENEW: SignedDuration = SignedDuration::from_secs(3);
 /// How long the scheduler waits before it asks a failing database again.
 const DATABASE_RETRY: SignedDuration = SignedDuration::from_secs(1);
 /// How long a stop waits for the steps under way.
-const DRAIN: Duration = Duration::from_secs(8);
+const DRAIN: Duration = Duration::from_secs(5);
 /// How many runs one process drives at the same time; the rest waits in the database.
 const MOST_DRIVEN: usize = 64;
 

@@ -40,6 +40,8 @@ const ROLLBACK_PERSIST_PATIENCE: Duration = Duration::from_millis(500);
 const ROLLBACK_STANDING_PATIENCE: Duration = Duration::from_millis(250);
 /// How many requests are worked on at the same time; more wait.
 const MOST_AT_ONCE: usize = 64;
+/// How long a stop waits for the requests that are worked on.
+const DRAIN: Duration = Duration::from_secs(5);
 /// Before requests are looked at again that the database failed under.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -264,7 +266,9 @@ impl Requests {
         }
         stop.cancelled().await;
         self.0.tasks.close();
-        self.0.tasks.wait().await;
+        if tokio::time::timeout(DRAIN, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!("some requests are not finished; the next start takes them up");
+        }
     }
 
     async fn take_up(self, request: Pending) {
