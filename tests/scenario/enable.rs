@@ -5,7 +5,7 @@ use alch::sandbox::aws::RuleState;
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 
-use crate::world::{story, story_with};
+use crate::world::{story, story_on_postgres, story_with};
 
 const R1: RunId = RunId(1);
 
@@ -22,6 +22,26 @@ fn one_rule_is_enabled_watched_and_found_healthy() {
         assert_eq!(world.changes(), ["EnableRule alchemiser-signal-generated-dev"]);
         assert_snapshot!("enable_healthy", world.thread(R1).await);
         assert_snapshot!("enable_healthy_journal", world.told(R1).await);
+    });
+}
+
+#[test]
+fn the_same_on_postgresql() {
+    story_on_postgres(async |world| {
+        world.alice().types("enable all dev").await;
+        world.bob().types("enable all dev").await;
+        assert!(world.bob().sees().contains("dev is held"), "{}", world.bob().sees());
+        world.passes(SignedDuration::from_mins(4)).await;
+        world.killed();
+        // The killed process's lease has to lapse: another process might have had it.
+        world.starts().await;
+        world.clock.advance(SignedDuration::from_secs(15));
+        let run = world.until_ended(R1).await;
+        assert_eq!(run.ended.unwrap().outcome, Outcome::Succeeded);
+        assert_eq!(world.enabled("dev").len(), 4);
+        world.alice().types("rollback dev").await;
+        assert_eq!(world.enabled("dev"), Vec::<&str>::new());
+        assert_eq!(world.run(RunId(2)).await.ended.unwrap().outcome, Outcome::Succeeded);
     });
 }
 

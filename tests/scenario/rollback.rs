@@ -110,6 +110,36 @@ fn a_rollback_works_while_slack_is_down_and_is_told_afterwards() {
 }
 
 #[test]
+fn a_rollback_works_while_the_database_does_not_answer_and_is_journalled_late() {
+    story(async |world| {
+        use sqlx::Connection;
+        enable_some(world);
+        // Somebody else holds the database's write lock, for longer than anybody waits for it.
+        let mut other = sqlx::AnyConnection::connect(&world.database).await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+        let began = std::time::Instant::now();
+        let delivered = world.slack.types("U0ALICE", "/alch rollback dev").await;
+        assert_eq!(delivered.http_status, 200);
+        while !world.enabled("dev").is_empty() {
+            assert!(began.elapsed() < std::time::Duration::from_secs(3), "the rollback waits for the database");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        // What no card can tell yet is said to the person.
+        world.slack.until(|slack| !slack.ephemerals("U0ALICE").is_empty()).await;
+        assert!(world.alice().sees().contains("journalled as soon as it does"), "{}", world.alice().sees());
+        sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+        other.close().await.unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while world.store().run(RunId(1)).await.unwrap().is_none_or(|run| run.ended.is_none()) {
+            assert!(std::time::Instant::now() < deadline, "it is never journalled");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(world.run(RunId(1)).await.ended.unwrap().outcome, Outcome::Succeeded);
+        assert_eq!(world.store().recent_runs(None, 10).await.unwrap().len(), 1, "journalled once");
+    });
+}
+
+#[test]
 fn restore_brings_back_what_was_on_before_progressively_and_leaves_the_rest_off() {
     story(async |world| {
         enable_some(world);

@@ -22,6 +22,13 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+#[path = "../../support/postgres.rs"]
+mod postgres;
+#[path = "../../support/required.rs"]
+mod required;
+
+use postgres::{Postgres, postgres};
+
 /// How long a story waits, in real time, for the bot to have nothing left to do.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it looks.
@@ -37,7 +44,7 @@ pub struct World {
     pub aws: Aws,
     emulators: Emulators,
     config: Config,
-    database: String,
+    pub database: String,
     bot: Option<Bot>,
     slack_is_in_trouble: Cell<bool>,
     _directory: tempfile::TempDir,
@@ -66,13 +73,28 @@ pub fn story(tell: impl AsyncFnOnce(&mut World)) {
 
 /// The same with settings changed, as by environment variables.
 pub fn story_with(settings: &[(&str, &str)], tell: impl AsyncFnOnce(&mut World)) {
+    tell_on(None, settings, tell);
+}
+
+/// The same on PostgreSQL, if it is installed.
+pub fn story_on_postgres(tell: impl AsyncFnOnce(&mut World)) {
+    if let Some(postgres) = postgres() {
+        tell_on(Some(&postgres), &[], tell);
+    }
+}
+
+fn tell_on(postgres: Option<&Postgres>, settings: &[(&str, &str)], tell: impl AsyncFnOnce(&mut World)) {
     static TLS: OnceLock<()> = OnceLock::new();
     TLS.get_or_init(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut world = World::start(settings).await;
+        let database = match postgres {
+            Some(postgres) => Some(postgres.database().await),
+            None => None,
+        };
+        let mut world = World::start(database, settings).await;
         tell(&mut world).await;
         world.end().await;
     });
@@ -80,7 +102,7 @@ pub fn story_with(settings: &[(&str, &str)], tell: impl AsyncFnOnce(&mut World))
 }
 
 impl World {
-    async fn start(settings: &[(&str, &str)]) -> Self {
+    async fn start(database: Option<String>, settings: &[(&str, &str)]) -> Self {
         let variables: Variables =
             settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         // The sandbox's names with production's waits: time costs nothing here.
@@ -100,7 +122,8 @@ impl World {
         let page = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let emulators = Emulators::start(&config, clock.clone(), pace, page, None).await.unwrap();
         config.slack.api_url = format!("{}/api", emulators.slack_url);
-        let database = format!("sqlite:{}", directory.path().join("alch.db").display());
+        let file = directory.path().join("alch.db");
+        let database = database.unwrap_or_else(|| format!("sqlite:{}", file.display()));
         let mut world = Self {
             clock,
             slack: emulators.slack.clone(),
