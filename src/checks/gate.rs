@@ -147,18 +147,33 @@ fn within_limit(
             let reason = format!("Without knowing whether the function ran this proves nothing: {}", sentence(why));
             (Verdict::Unknown, reason)
         }
-        Traffic::None => (
+        Traffic::None if invokes_another_function(question) => (
             Verdict::Inconclusive,
             format!(
-                "EventBridge invoked the rule's target, but Lambda reports no invocation of {} {since}. Its metrics may \
-                 be late, or the rule's target is another function.",
+                "EventBridge invoked the rule's target, but that is not {}, of which Lambda reports no invocation {since}. \
+                 Mend the rule's target, or `function` in the configuration.",
                 question.environment.function
             ),
         ),
+        // Lambda publishes what failed beside what ran: a function that failed would be in both. The rule's own
+        // invocations are the evidence that it was called.
+        Traffic::None => {
+            (Verdict::Pass, format!("{} {since}; Lambda reports no run of the function yet.", or_none(value)))
+        }
         Traffic::Seen(ran) => {
             (Verdict::Pass, format!("{} with {} of the function {since}.", or_none(value), count(ran, "invocation")))
         }
     }
+}
+
+/// Whether the rule was seen to have targets, and none of them is the environment's function.
+fn invokes_another_function(question: &GateQuestion<'_>) -> bool {
+    let function = format!(":function:{}", question.environment.function);
+    let is_it = |target: &String| {
+        target.split_once(&function).is_some_and(|(_, version)| version.is_empty() || version.starts_with(':'))
+    };
+    let targets = question.baseline.rules.get(&question.rule.name).map_or(&[][..], |fact| &fact.targets);
+    !targets.is_empty() && !targets.iter().any(is_it)
 }
 
 /// What a value above the limit means, and what to do.

@@ -100,6 +100,11 @@ impl Gate {
         gate
     }
 
+    fn target(&mut self, arn: &str) {
+        let fact = RuleFact { state: RuleState::Disabled, managed_by: None, targets: vec![arn.to_owned()] };
+        self.baseline.rules.insert(self.environment.rules[0].name.clone(), fact);
+    }
+
     fn set(&mut self, metric: GateMetric, minute: &str, value: i64) {
         if let Some(Ok(answer)) = self.readings.metrics.get_mut(&metric) {
             answer.value.points.insert(at(minute), value);
@@ -227,8 +232,28 @@ fn each_way_to_a_verdict_of_the_gate() {
             Inconclusive,
         ),
         (
-            "the function did not run",
+            "the function's run is not reported yet",
             |g| g.empty(GateMetric::FunctionInvocations),
+            "function-errors",
+            Pass,
+            Pass,
+        ),
+        (
+            "the rule invokes the function",
+            |g| {
+                g.empty(GateMetric::FunctionInvocations);
+                g.target("arn:aws:lambda:us-east-1:111111111111:function:the-function:live");
+            },
+            "function-errors",
+            Pass,
+            Pass,
+        ),
+        (
+            "the rule invokes another function",
+            |g| {
+                g.empty(GateMetric::FunctionInvocations);
+                g.target("arn:aws:lambda:us-east-1:111111111111:function:the-function-of-others");
+            },
             "function-errors",
             Inconclusive,
             Inconclusive,
