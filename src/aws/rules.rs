@@ -61,7 +61,9 @@ impl Aws {
             let call = self.clients().events.describe_rule().name(rule).event_bus_name(bus);
             call.send().await.map_err(|error| AwsError::from_sdk(DESCRIBE_RULE, &error).about(rule))
         };
-        let (described, targets) = tokio::try_join!(describe, self.targets(bus, rule))?;
+        // Both are waited for, so that of two errors it is always the same one that is told.
+        let (described, targets) = tokio::join!(describe, self.targets(bus, rule));
+        let (described, targets) = (described?, targets?);
         let fact = RuleFact {
             state: rule_state(DESCRIBE_RULE, rule, described.state())?,
             managed_by: described.managed_by().map(str::to_owned),

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyPool, Row, SqlSafeStr, Transaction};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 pub use inbox::{Pending, Put};
 pub use journal::NewRun;
@@ -64,6 +64,9 @@ pub enum StoreError {
     /// The database failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// The database failed under several writes at once.
+    #[error("the database failed: {0}")]
+    NotWritten(String),
 }
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -74,6 +77,8 @@ pub struct Store {
     reads: AnyPool,
     writes: AnyPool,
     dialect: Dialect,
+    /// To the writer of the inbox.
+    inbox: mpsc::Sender<inbox::Write>,
     /// Counts the changes of journals made through this process.
     changes: Arc<watch::Sender<u64>>,
     /// Held while the store is open, so that a second process on the same SQLite file refuses to start.
@@ -84,6 +89,16 @@ pub struct Store {
 enum Dialect {
     Sqlite,
     Postgres,
+}
+
+impl Dialect {
+    /// The statement that begins a transaction that writes.
+    fn begin(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN",
+        }
+    }
 }
 
 impl Store {
@@ -152,16 +167,14 @@ impl Store {
     }
 
     fn new(reads: AnyPool, writes: AnyPool, dialect: Dialect, lock: Option<File>) -> Self {
-        Self { reads, writes, dialect, changes: Arc::new(watch::Sender::new(0)), _lock: lock.map(Arc::new) }
+        let inbox = inbox::start_writer(writes.clone(), dialect.begin());
+        Self { reads, writes, dialect, inbox, changes: Arc::new(watch::Sender::new(0)), _lock: lock.map(Arc::new) }
     }
 
     /// Begins a transaction that writes. On SQLite it takes the write lock at once: a transaction that began by reading
     /// could not, later, without failing.
     async fn begin(&self) -> Result<Transaction<'static, Any>> {
-        Ok(match self.dialect {
-            Dialect::Sqlite => self.writes.begin_with("BEGIN IMMEDIATE").await?,
-            Dialect::Postgres => self.writes.begin().await?,
-        })
+        Ok(self.writes.begin_with(self.dialect.begin()).await?)
     }
 
     /// A select whose rows are locked until the transaction's end. SQLite's transaction holds the whole database already.
