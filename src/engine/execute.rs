@@ -17,22 +17,19 @@ use crate::aws::{Aws, AwsError};
 use crate::checks::{checklist, gate};
 use crate::clock::Clock;
 use crate::domain::{
-    Change, Command, Environment, Event, Facts, Held, Outcome, Rule, RuleState, Run, RunId, StepId, StepKind,
-    StepStatus,
+    Command, Environment, Event, Facts, Outcome, Rule, RuleState, Run, RunId, StepId, StepKind, StepStatus,
 };
-use crate::runbook::{self, steps};
+use crate::runbook;
 use crate::store::{Claim, LockOutcome, Store, StoreError};
 
 /// How long AWS may go on failing in one step before the step has failed.
 const TROUBLE_BUDGET: SignedDuration = SignedDuration::from_mins(10);
 /// The longest time between two tries.
 const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(30);
-/// How much of the lease must be left for a changing call: the time limits of the call itself.
-const CALL_TIME: SignedDuration = SignedDuration::from_secs(6);
 /// How often a run that waits for an environment looks by itself; the end of the holder wakes it earlier.
 const QUEUE_LOOK: SignedDuration = SignedDuration::from_mins(1);
 /// Between two tries when the database is gone.
-const DATABASE_RETRY: Duration = Duration::from_secs(1);
+pub(super) const DATABASE_RETRY: Duration = Duration::from_secs(1);
 /// Before a run is taken up again whose driving panicked.
 const PANIC_RETRY: Duration = Duration::from_secs(10);
 /// How many runs back the last wanted state of a rule is looked for.
@@ -181,14 +178,14 @@ impl Engine {
 }
 
 /// One claim of a run, being driven.
-struct Drive<'a> {
-    engine: &'a Engine,
-    claim: Claim,
+pub(super) struct Drive<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) claim: Claim,
     /// The step whose intent this claim has recorded: an act of it that is found done was not done before.
-    began: Option<StepId>,
+    pub(super) began: Option<StepId>,
 }
 
-enum Turn {
+pub(super) enum Turn {
     Again,
     Over,
 }
@@ -236,7 +233,7 @@ impl Drive<'_> {
         }
     }
 
-    async fn record(&self, events: Vec<Event>) -> Result<Turn, StoreError> {
+    pub(super) async fn record(&self, events: Vec<Event>) -> Result<Turn, StoreError> {
         let inner = &self.engine.0;
         if !events.is_empty() {
             inner.store.append(self.claim.run, self.claim.fence, &events, inner.clock.now()).await?;
@@ -300,115 +297,8 @@ impl Drive<'_> {
         self.record(judge(run, &place.environment, step, checks, decide, asked_at)).await
     }
 
-    async fn apply(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
-        let Some((bus, rule, from, to)) = set_rule(run, step) else {
-            // The emergency path drives its own runs.
-            return self.record(vec![could_not_begin("This step is not the engine's.".to_owned())]).await;
-        };
-        let found = match steps::find(&place.aws, bus, rule).await {
-            Ok(found) => found,
-            Err(error) => return self.trouble(run, Some(step), error).await,
-        };
-        if found.state.is_enabled() == to.is_enabled() {
-            // If an earlier claim recorded the intent, then it was that one which did it.
-            let ours = self.began.as_ref() != Some(step) && from.is_enabled() != to.is_enabled();
-            return self.applied(step, from_found(if ours { from } else { found.state }, found.state, ours)).await;
-        }
-        match self.act(place, run, bus, rule, &found, to).await? {
-            Some(Ok(change)) => self.applied(step, change).await,
-            Some(Err(steps::ActError::Aws(error))) => self.trouble(run, Some(step), error).await,
-            Some(Err(error @ steps::ActError::NotSeen { .. })) => {
-                self.record(vec![Event::Finished {
-                    step: step.clone(),
-                    status: StepStatus::Failed,
-                    summary: error.to_string(),
-                }])
-                .await
-            }
-            None => Ok(Turn::Again),
-        }
-    }
-
-    /// Acts, if this run may: it still holds its lease and its environment, and no rollback is under way. None when not.
-    async fn act(
-        &self,
-        place: &Place,
-        run: &Run,
-        bus: &str,
-        rule: &Rule,
-        found: &steps::Found,
-        to: RuleState,
-    ) -> Result<Option<Result<Change, steps::ActError>>, StoreError> {
-        let inner = &self.engine.0;
-        let now = inner.clock.now();
-        let Some(_act) = place.interlock.act().await else {
-            tokio::time::sleep(DATABASE_RETRY).await;
-            return Ok(None);
-        };
-        inner.store.renew(&inner.owner, now.saturating_add(super::LEASE).unwrap_or(now)).await?;
-        let until = now.saturating_add(CALL_TIME).unwrap_or(now);
-        if !inner.store.still_claimed(&self.claim, until).await? {
-            return Err(StoreError::Fenced);
-        }
-        if let LockOutcome::HeldBy(holder) = inner.store.lock(&run.environment, run.id, now).await? {
-            // Taken by a rollback, whose signal follows or is in the journal already.
-            if run.preempted.is_none() {
-                inner.store.signal(run.id, &[Event::Preempted { by: holder.run }], now).await?;
-            }
-            return Ok(None);
-        }
-        let held = Held::granted(&place.environment.name, Some(run.id));
-        Ok(Some(steps::set(&place.aws, &held, bus, rule, found, to).await))
-    }
-
-    async fn applied(&self, step: &StepId, change: Change) -> Result<Turn, StoreError> {
-        let (status, summary) = if change.changed {
-            (StepStatus::Done, format!("{} → {}", change.from.word(), change.to.word()))
-        } else {
-            (StepStatus::Already, format!("was {} already", change.to.word()))
-        };
-        let finished = Event::Finished { step: step.clone(), status, summary };
-        self.record(vec![Event::Applied { step: step.clone(), change }, finished]).await
-    }
-
-    async fn settle(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
-        let Some((bus, rule, from, to)) = set_rule(run, step) else { return Ok(Turn::Again) };
-        match steps::find(&place.aws, bus, rule).await {
-            Ok(found) if found.state.is_enabled() == to.is_enabled() && from.is_enabled() != to.is_enabled() => {
-                self.applied(step, from_found(from, found.state, true)).await
-            }
-            Ok(found) => {
-                let summary = format!("stopped before it was done; {}", found.state.word());
-                self.record(vec![Event::Finished { step: step.clone(), status: StepStatus::Already, summary }]).await
-            }
-            Err(error) => self.trouble(run, Some(step), error).await,
-        }
-    }
-
-    async fn undo(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
-        let undo = run.step(step).and_then(|progress| progress.step.undo);
-        let (Some((bus, rule, _, _)), Some(back)) = (set_rule(run, step), undo) else { return Ok(Turn::Again) };
-        let found = match steps::find(&place.aws, bus, rule).await {
-            Ok(found) => found,
-            Err(error) => return self.trouble(run, Some(step), error).await,
-        };
-        let change = if found.state.is_enabled() == back.is_enabled() {
-            from_found(found.state, found.state, false)
-        } else {
-            match self.act(place, run, bus, rule, &found, back).await? {
-                Some(Ok(change)) => change,
-                Some(Err(steps::ActError::Aws(error))) => return self.trouble(run, Some(step), error).await,
-                Some(Err(error @ steps::ActError::NotSeen { .. })) => {
-                    return self.record(vec![could_not_undo(run, &error.to_string())]).await;
-                }
-                None => return Ok(Turn::Again),
-            }
-        };
-        self.record(vec![Event::Undone { step: step.clone(), change }]).await
-    }
-
     /// AWS failed: try again later while that can help, else the step, or the run before its plan, has failed.
-    async fn trouble(&self, run: &Run, step: Option<&StepId>, error: AwsError) -> Result<Turn, StoreError> {
+    pub(super) async fn trouble(&self, run: &Run, step: Option<&StepId>, error: AwsError) -> Result<Turn, StoreError> {
         let now = self.engine.0.clock.now();
         let since = run.trouble.as_ref().map_or(now, |(_, since, _)| *since);
         let lasted = now.duration_since(since);
@@ -437,23 +327,12 @@ impl Drive<'_> {
 }
 
 /// The run ends with something of it still in place, which nobody may overlook.
-fn could_not_undo(run: &Run, why: &str) -> Event {
+pub(super) fn could_not_undo(run: &Run, why: &str) -> Event {
     match conclude(run) {
         Event::Ended { summary, rules, next, .. } => {
             Event::Ended { outcome: Outcome::Failed, summary: format!("{summary} The undo failed: {why}"), rules, next }
         }
         other => other,
-    }
-}
-
-fn from_found(from: RuleState, to: RuleState, changed: bool) -> Change {
-    Change { from, to, changed, request_ids: Vec::new(), elapsed_ms: 0 }
-}
-
-fn set_rule<'a>(run: &'a Run, step: &StepId) -> Option<(&'a str, &'a Rule, RuleState, RuleState)> {
-    match &run.step(step)?.step.kind {
-        StepKind::SetRule { rule, bus, from, to } => Some((bus, rule, *from, *to)),
-        StepKind::Watch { .. } | StepKind::Gate { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs plans: [`next()`] says what comes next, and one loop does it. Nothing here knows Slack.
 
+mod act;
 mod conclude;
 pub mod emergency;
 mod execute;

@@ -6,6 +6,7 @@
 
 mod act;
 mod answer;
+mod read;
 mod reply;
 
 use std::collections::HashSet;
@@ -18,19 +19,18 @@ use tokio_util::task::TaskTracker;
 
 use crate::command::{self, Context, Parsed};
 use crate::config::Config;
-use crate::domain::{Actor, Answer, Command, Origin, RunId, SlackPlace, Standing};
+use crate::domain::{Actor, Command, Origin, Standing};
 use crate::engine::Engine;
 use crate::policy::{House, Person, Place};
 use crate::slack::client::SlackClient;
 use crate::slack::inbound::Inbound;
 use crate::slack::ingress::{Accept, Ack, NotPersisted};
-use crate::slack::message::Message;
 use crate::slack::people::People;
-use crate::slack::view::{self, action};
+use crate::slack::view;
 use crate::store::{Pending, Put, StoreError};
 
 pub use act::Response;
-use reply::ReplyTo;
+use read::{Read, Who};
 
 /// How long an acknowledgement waits for the database; Slack waits three seconds in all.
 const PERSIST_PATIENCE: Duration = Duration::from_millis(2_000);
@@ -82,21 +82,6 @@ enum Persisted {
     Repeated,
     /// It is not recorded, or will be withdrawn.
     Not,
-}
-
-/// What an inbound request turns out to be.
-enum Read {
-    Ask { parsed: Parsed, who: Who, place: Place, origin: Origin, queue: bool, reply: ReplyTo },
-    Say { message: Message, reply: ReplyTo },
-    Home { user: String },
-    Nothing,
-}
-
-/// A Slack user, before it is known how they stand.
-#[derive(Clone, Debug)]
-struct Who {
-    user: String,
-    team: String,
 }
 
 impl Requests {
@@ -363,114 +348,5 @@ impl Requests {
             },
             _ => asking.await,
         }
-    }
-
-    /// What a request means, as far as its words tell.
-    async fn read(&self, inbound: Inbound) -> Result<Read, StoreError> {
-        Ok(match inbound {
-            Inbound::Slash { team, channel, user, user_team, text, response_url, .. } => {
-                let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
-                let who = Who { user, team: user_team.unwrap_or(team) };
-                let place =
-                    if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.clone()) };
-                let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
-                self.parsed(&text, &self.0.context, (who, place, origin, reply))
-            }
-            Inbound::Mention { team, channel, user, user_team, text, ts, thread_ts, .. } => {
-                let implied = match &thread_ts {
-                    Some(thread) => self.run_of_thread(&channel, thread).await.unwrap_or_else(|error| {
-                        tracing::warn!(%error, "cannot tell which run's thread it is; the words have to say it");
-                        None
-                    }),
-                    None => None,
-                };
-                let context = match &implied {
-                    Some((run, environment)) => self.0.context.in_thread_of(*run, environment),
-                    None => self.0.context.clone(),
-                };
-                // In a thread the answer belongs there; elsewhere it opens one, so that the channel stays readable.
-                let thread_ts = Some(thread_ts.unwrap_or(ts));
-                let reply =
-                    ReplyTo::Thread { channel: channel.clone(), thread_ts: thread_ts.clone(), user: user.clone() };
-                let who = Who { user, team: user_team.unwrap_or(team) };
-                let origin = Origin::Slack(SlackPlace { channel: channel.clone(), thread_ts });
-                self.parsed(&text, &context.typed_after("@alch"), (who, Place::Channel(channel), origin, reply))
-            }
-            Inbound::DirectMessage { team, channel, user, user_team, text, thread_ts, .. } => {
-                let reply = ReplyTo::Direct { channel: channel.clone(), thread_ts };
-                let who = Who { user, team: user_team.unwrap_or(team) };
-                let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
-                let context = self.0.context.typed_after("");
-                self.parsed(
-                    text.strip_prefix(&self.0.house.command_word).unwrap_or(&text),
-                    &context,
-                    (who, Place::DirectMessage, origin, reply),
-                )
-            }
-            Inbound::Action {
-                team,
-                user,
-                user_team,
-                channel,
-                message_ts,
-                thread_ts,
-                action_id,
-                value,
-                response_url,
-                ..
-            } => {
-                let Some(channel) = channel else { return Ok(Read::Nothing) };
-                let (words, queue) = match (clicked(&action_id, value.as_deref()), action_id.as_str()) {
-                    (Some(command), _) => (command.text(), false),
-                    (None, action::QUEUE) => (value.unwrap_or_default(), true),
-                    (None, _) => return Ok(Read::Nothing),
-                };
-                let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
-                let who = Who { user, team: user_team.unwrap_or(team) };
-                let place =
-                    if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.clone()) };
-                let origin = Origin::Slack(SlackPlace { channel, thread_ts: thread_ts.or(message_ts) });
-                match self.parsed(&words, &self.0.context, (who, place, origin, reply)) {
-                    Read::Ask { parsed, who, place, origin, reply, .. } => {
-                        Read::Ask { parsed, who, place, origin, queue, reply }
-                    }
-                    other => other,
-                }
-            }
-            Inbound::HomeOpened { team, user, .. } if team == self.0.house.workspace => Read::Home { user },
-            Inbound::HomeOpened { .. }
-            | Inbound::ViewSubmission { .. }
-            | Inbound::UrlVerification { .. }
-            | Inbound::SslCheck
-            | Inbound::Ignored { .. } => Read::Nothing,
-        })
-    }
-
-    fn parsed(&self, text: &str, context: &Context, from: (Who, Place, Origin, ReplyTo)) -> Read {
-        let (who, place, origin, reply) = from;
-        match command::parse(text, context) {
-            Ok(parsed) => Read::Ask { parsed, who, place, origin, queue: false, reply },
-            Err(refusal) => Read::Say { message: view::refused(&refusal), reply },
-        }
-    }
-
-    async fn run_of_thread(&self, channel: &str, thread_ts: &str) -> Result<Option<(RunId, String)>, StoreError> {
-        let store = self.0.engine.store();
-        Ok(match store.run_of_thread(channel, thread_ts).await? {
-            Some(id) => store.run(id).await?.map(|run| (id, run.environment)),
-            None => None,
-        })
-    }
-}
-
-/// The command that a button stands for. Its value names a run and nothing else; what is true is read from the journal.
-fn clicked(action_id: &str, value: Option<&str>) -> Option<Command> {
-    let run: RunId = value?.parse().ok()?;
-    match action_id {
-        action::CANCEL => Some(Command::Cancel { run }),
-        action::ANSWER_WAIT => Some(Command::Answer { run, answer: Answer::WaitOn }),
-        action::ANSWER_CONTINUE => Some(Command::Answer { run, answer: Answer::Continue }),
-        action::ANSWER_UNDO => Some(Command::Answer { run, answer: Answer::Undo }),
-        _ => None,
     }
 }
