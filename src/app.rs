@@ -118,18 +118,25 @@ impl App {
         &self.readiness
     }
 
-    /// Runs the loops that need no transport, until `stop`: a terminal's command needs no more.
-    pub async fn run(&self, stop: CancellationToken) {
+    /// Runs what one command on a terminal needs, until `stop`: the engine, and on a SQLite file, which this process has
+    /// for itself, the telling. On PostgreSQL a server tells; two would tell twice. What a server has in its inbox is the
+    /// server's.
+    pub async fn run_for_terminal(&self, stop: CancellationToken) {
+        self.run(stop, false, self.database.is_some()).await;
+    }
+
+    async fn run(&self, stop: CancellationToken, takes_requests: bool, tells: bool) {
         let loops = TaskTracker::new();
         let inner = CancellationToken::new();
-        let (engine, requests) = (self.engine.clone(), self.requests.clone());
-        let token = inner.clone();
+        let (engine, token) = (self.engine.clone(), inner.clone());
         loops.spawn(async move { engine.run(token).await });
-        let token = inner.clone();
-        loops.spawn(async move { requests.run(token).await });
+        if takes_requests {
+            let (requests, token) = (self.requests.clone(), inner.clone());
+            loops.spawn(async move { requests.run(token).await });
+        }
         let telling = CancellationToken::new();
         let mut told = None;
-        if let Some(slack) = &self.slack {
+        if let Some(slack) = self.slack.as_ref().filter(|_| tells) {
             let (outbox, token) = (slack.outbox.clone(), telling.clone());
             told = Some(tokio::spawn(async move { outbox.run(token).await }));
         }
@@ -193,7 +200,7 @@ impl App {
                 tracing::error!(%error, "the HTTP server failed");
             }
         });
-        self.run(stop).await;
+        self.run(stop, true, true).await;
         front.close();
         if tokio::time::timeout(LAST_WORDS, front.wait()).await.is_err() {
             tracing::warn!("some connections did not close in time");

@@ -71,7 +71,7 @@ async fn here(app: &App, ask: Ask, teller: &mut Teller) {
         }
         stop.cancel();
     };
-    tokio::join!(told, app.run(stop.clone()));
+    tokio::join!(told, app.run_for_terminal(stop.clone()));
 }
 
 /// When the database cannot be opened, a rollback still has a journal: beside the place where a database would be.
