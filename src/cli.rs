@@ -71,6 +71,9 @@ pub struct RunArgs {
     /// One JSON event a line.
     #[arg(long)]
     pub json: bool,
+    /// Wait for the environment when another run holds it.
+    #[arg(long)]
+    pub queue: bool,
     /// Do not ask before acting. Never approves production steps.
     #[arg(long)]
     pub yes: bool,

@@ -31,6 +31,9 @@ pub struct Ask {
     pub text: String,
     /// The operating system's user.
     pub user: String,
+    /// Whether to wait for the environment when another run holds it.
+    #[serde(default)]
+    pub queue: bool,
 }
 
 /// What is told of it, one line of JSON each.
@@ -103,7 +106,7 @@ async fn answer(State((requests, engine, stop)): State<Asked>, Json(ask): Json<A
 /// Asks in this process, and tells until the end.
 pub fn ask_here(requests: Requests, engine: Engine, ask: Ask) -> impl stream::Stream<Item = Tell> + Send + 'static {
     let first = async move {
-        let told = match requests.ask_from_terminal(&ask.text, &ask.user).await {
+        let told = match requests.ask_from_terminal(&ask.text, &ask.user, ask.queue).await {
             Ok(Response::Run(run)) => return stream::iter([]).chain(follow(engine, run)).boxed(),
             Ok(Response::RolledBack { run: Some(run), .. }) => {
                 return stream::iter([]).chain(follow(engine, run)).boxed();

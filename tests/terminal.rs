@@ -96,6 +96,20 @@ async fn a_held_environment_is_said_and_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_queues_on_a_terminal_waits_for_the_environment() {
+    let stage = Stage::with(By::Http, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "10m")]).await;
+    let _server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
+    until("the first run has begun", async || stage.is_enabled("dev", "signal-generated")).await;
+    let mut queued = stage.spawn(&["run", "--yes", "--queue", "disable signal-generated dev"]);
+    queued.line("waiting: dev is held by R-1").await.expect("it says for whom it waits");
+    assert!(stage.is_enabled("dev", "signal-generated"));
+    assert!(stage.slack.types(ALICE, "/alch cancel R-1").await.is_ok());
+    assert!(queued.exit().await.success());
+    assert!(!stage.is_enabled("dev", "signal-generated"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_does_not_wait_for_terminals_and_they_do_not_call_it_a_success() {
     let stage = Stage::with(By::Http, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "4s")]).await;
     let mut server = stage.serve().await;

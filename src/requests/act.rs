@@ -36,30 +36,29 @@ impl Requests {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn ask_from_terminal(&self, text: &str, user: &str) -> Result<Response, StoreError> {
+    pub async fn ask_from_terminal(&self, text: &str, user: &str, queue: bool) -> Result<Response, StoreError> {
         let (requests, text, user) = (self.clone(), text.to_owned(), user.to_owned());
         // A task of its own: what was asked goes on although the terminal goes away, a rollback above all.
-        let asking = self.0.tasks.spawn(async move { requests.typed_on_terminal(&text, &user).await });
+        let asking = self.0.tasks.spawn(async move { requests.typed_on_terminal(&text, &user, queue).await });
         asking.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a command from a terminal failed unexpectedly");
             Ok(Response::Refuse(view::refusal("This failed unexpectedly. See what was done with `runs` and `status`.")))
         })
     }
 
-    async fn typed_on_terminal(&self, text: &str, user: &str) -> Result<Response, StoreError> {
+    async fn typed_on_terminal(&self, text: &str, user: &str, queue: bool) -> Result<Response, StoreError> {
         let arrived = std::time::Instant::now();
         let parsed = match command::parse(text, &self.0.context) {
             Ok(parsed) => parsed,
             Err(refusal) => return Ok(Response::Refuse(view::refused(&refusal))),
         };
-        // On a terminal it is waited for: a second one asked in a pipeline should follow, not fail.
         let asked = Asked {
             command: parsed.command,
             text: parsed.text,
             person: Person { actor: Actor::Terminal { user: user.to_owned() }, standing: Standing::Member },
             place: Place::Terminal,
             origin: Origin::Terminal,
-            queue: false,
+            queue,
             inbox_key: None,
             arrived,
         };

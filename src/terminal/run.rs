@@ -38,7 +38,7 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
         return Ok(ExitCode::from(FAILED));
     }
     let user = variables.get("USER").or(variables.get("LOGNAME")).cloned().unwrap_or_else(|| "unknown".to_owned());
-    let ask = Ask { text, user };
+    let ask = Ask { text, user, queue: args.queue };
     let mut teller = Teller { json: args.json, end: None };
     let built = App::build(config.clone(), &secrets, Clock::system(), Surroundings::default()).await;
     let app = match built {
