@@ -1,8 +1,9 @@
 //! Decides on a command and carries it out: as a run, a signal to one, a rollback, or an answer.
 
+use super::read::Pressed;
 use super::{Asked, Requests};
 use crate::command::{self, help};
-use crate::domain::{Actor, Answer, Command, Environment, Event, Origin, Outcome, Run, RunId, Standing};
+use crate::domain::{Actor, Answer, Command, Environment, Event, Origin, Outcome, Run, RunId, Standing, StepProgress};
 use crate::engine::emergency::RollbackRequest;
 use crate::policy::{self, Permit, Person, Place};
 use crate::slack::message::Message;
@@ -58,7 +59,7 @@ impl Requests {
             person: Person { actor: Actor::Terminal { user: user.to_owned() }, standing: Standing::Member },
             place: Place::Terminal,
             origin: Origin::Terminal,
-            queue,
+            pressed: Pressed { queue, question: None },
             inbox_key: None,
             arrived,
         };
@@ -118,7 +119,7 @@ impl Requests {
         let Some(environment) = permit.environment() else { return Err(StoreError::NoRun) };
         let (store, now) = (self.0.engine.store(), self.0.engine.clock().now());
         if asked.command.acts()
-            && !asked.queue
+            && !asked.pressed.queue
             && let Some(holder) = store.holder(environment).await?
             && let Some(holder) = store.run(holder.run).await?
         {
@@ -131,7 +132,7 @@ impl Requests {
             actor: asked.person.actor,
             environment: environment.to_owned(),
             origin: asked.origin,
-            queue: asked.queue,
+            queue: asked.pressed.queue,
             notes: permit.notes().to_vec(),
         };
         let new = NewRun { requested: &requested, environment, driven: true, inbox_key: asked.inbox_key.as_deref() };
@@ -178,7 +179,10 @@ impl Requests {
 
     async fn answer_question(&self, asked: &Asked, run: &Run, answer: Answer) -> Result<Response, StoreError> {
         let open = run.steps.iter().find(|progress| progress.question.is_some());
-        let Some(open) = open.filter(|_| run.ended.is_none()) else {
+        let is_asked = |open: &&StepProgress| {
+            run.ended.is_none() && asked.pressed.question.as_ref().is_none_or(|question| *question == open.step.id)
+        };
+        let Some(open) = open.filter(is_asked) else {
             return Ok(Response::Refuse(view::stale_click(run)));
         };
         let event = Event::Answered { step: open.step.id.clone(), answer, actor: asked.person.actor.clone() };

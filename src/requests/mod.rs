@@ -30,7 +30,7 @@ use crate::slack::view;
 use crate::store::{Pending, Put, StoreError};
 
 pub use act::Response;
-use read::{Read, Who};
+use read::{Pressed, Read, Who};
 
 /// How long an acknowledgement waits for the database; Slack waits three seconds in all.
 const PERSIST_PATIENCE: Duration = Duration::from_millis(2_000);
@@ -71,7 +71,7 @@ struct Asked {
     person: Person,
     place: Place,
     origin: Origin,
-    queue: bool,
+    pressed: Pressed,
     inbox_key: Option<String>,
     arrived: Instant,
 }
@@ -316,12 +316,12 @@ impl Requests {
             Read::Nothing => {}
             Read::Say { message, reply } => self.reply(&reply, &message).await,
             Read::Home { user } => self.publish_home(&user).await?,
-            Read::Ask { parsed, who, place, origin, queue, reply } => {
+            Read::Ask { parsed, who, place, origin, pressed, reply } => {
                 let standing = self.standing(&who, &parsed.command).await;
                 let person = Person { actor: Actor::Slack { user: who.user, team: who.team }, standing };
                 let Parsed { command, text } = parsed;
                 let inbox_key = inbox_key.clone();
-                let asked = Asked { command, text, person, place, origin, queue, inbox_key, arrived };
+                let asked = Asked { command, text, person, place, origin, pressed, inbox_key, arrived };
                 match self.act(asked).await? {
                     Response::Run(_) | Response::RolledBack { journalled: true, .. } => {}
                     Response::RolledBack { said, .. } | Response::Say(said) | Response::Refuse(said) => {

@@ -3,7 +3,7 @@
 use super::Requests;
 use super::reply::ReplyTo;
 use crate::command::{self, Context, Parsed};
-use crate::domain::{Answer, Command, Origin, RunId, SlackPlace};
+use crate::domain::{Answer, Command, Origin, RunId, SlackPlace, StepId};
 use crate::policy::Place;
 use crate::slack::inbound::Inbound;
 use crate::slack::message::Message;
@@ -12,7 +12,7 @@ use crate::store::StoreError;
 
 /// What an inbound request turns out to be.
 pub(super) enum Read {
-    Ask { parsed: Parsed, who: Who, place: Place, origin: Origin, queue: bool, reply: ReplyTo },
+    Ask { parsed: Parsed, who: Who, place: Place, origin: Origin, pressed: Pressed, reply: ReplyTo },
     Say { message: Message, reply: ReplyTo },
     Home { user: String },
     Nothing,
@@ -23,6 +23,15 @@ pub(super) enum Read {
 pub(super) struct Who {
     pub(super) user: String,
     pub(super) team: String,
+}
+
+/// What a button says beside the words that it stands for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pressed {
+    /// Wait for the environment when another run holds it.
+    pub(super) queue: bool,
+    /// The step whose question it answers: an old card must not answer a newer question.
+    pub(super) question: Option<StepId>,
 }
 
 impl Requests {
@@ -81,9 +90,10 @@ impl Requests {
                 ..
             } => {
                 let Some(channel) = channel else { return Ok(Read::Nothing) };
-                let (words, queue) = match (clicked(&action_id, value.as_deref()), action_id.as_str()) {
-                    (Some(command), _) => (command.text(), false),
-                    (None, action::QUEUE) => (value.unwrap_or_default(), true),
+                let value = value.unwrap_or_default();
+                let (words, pressed) = match (clicked(&action_id, &value), action_id.as_str()) {
+                    (Some((command, question)), _) => (command.text(), Pressed { queue: false, question }),
+                    (None, action::QUEUE) => (value, Pressed { queue: true, question: None }),
                     (None, _) => return Ok(Read::Nothing),
                 };
                 let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
@@ -93,7 +103,7 @@ impl Requests {
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: thread_ts.or(message_ts) });
                 match self.parsed(&words, &self.0.context, (who, place, origin, reply)) {
                     Read::Ask { parsed, who, place, origin, reply, .. } => {
-                        Read::Ask { parsed, who, place, origin, queue, reply }
+                        Read::Ask { parsed, who, place, origin, pressed, reply }
                     }
                     other => other,
                 }
@@ -110,7 +120,7 @@ impl Requests {
     fn parsed(&self, text: &str, context: &Context, from: (Who, Place, Origin, ReplyTo)) -> Read {
         let (who, place, origin, reply) = from;
         match command::parse(text, context) {
-            Ok(parsed) => Read::Ask { parsed, who, place, origin, queue: false, reply },
+            Ok(parsed) => Read::Ask { parsed, who, place, origin, pressed: Pressed::default(), reply },
             Err(refusal) => Read::Say { message: view::refused(&refusal), reply },
         }
     }
@@ -124,14 +134,20 @@ impl Requests {
     }
 }
 
-/// The command that a button stands for. Its value names a run and nothing else; what is true is read from the journal.
-fn clicked(action_id: &str, value: Option<&str>) -> Option<Command> {
-    let run: RunId = value?.parse().ok()?;
-    match action_id {
-        action::CANCEL => Some(Command::Cancel { run }),
-        action::ANSWER_WAIT => Some(Command::Answer { run, answer: Answer::WaitOn }),
-        action::ANSWER_CONTINUE => Some(Command::Answer { run, answer: Answer::Continue }),
-        action::ANSWER_UNDO => Some(Command::Answer { run, answer: Answer::Undo }),
-        _ => None,
-    }
+/// The command that a button stands for, and the question that it answers. Its value names a run and a step and nothing
+/// else; what is true is read from the journal.
+fn clicked(action_id: &str, value: &str) -> Option<(Command, Option<StepId>)> {
+    let (run, question) = match value.split_once(' ') {
+        Some((run, step)) => (run, Some(StepId(step.to_owned()))),
+        None => (value, None),
+    };
+    let run: RunId = run.parse().ok()?;
+    let command = match action_id {
+        action::CANCEL => Command::Cancel { run },
+        action::ANSWER_WAIT => Command::Answer { run, answer: Answer::WaitOn },
+        action::ANSWER_CONTINUE => Command::Answer { run, answer: Answer::Continue },
+        action::ANSWER_UNDO => Command::Answer { run, answer: Answer::Undo },
+        _ => return None,
+    };
+    Some((command, question))
 }

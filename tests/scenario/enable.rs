@@ -202,6 +202,27 @@ fn an_environment_that_asks_pauses_without_traffic_and_a_person_decides() {
 }
 
 #[test]
+fn the_button_of_an_old_question_does_not_answer_a_newer_one() {
+    story_with(&[("ALCH__ENVIRONMENTS__DEV__ON_INCONCLUSIVE", "ask")], async |world| {
+        for rule in ["signal-generated", "rebalance-planned"] {
+            world.aws.set_fault(&format!("dev.rule.{rule}.silent"), true);
+        }
+        world.alice().types("enable all dev").await;
+        world.passes(SignedDuration::from_mins(4)).await;
+        let first = world.card(R1).await;
+        world.alice().clicks(&first, "answer:continue").await;
+        world.passes(SignedDuration::from_mins(4)).await;
+        assert!(world.run(R1).await.steps[5].question.is_some(), "it asks about the second rule");
+        world.bob().clicks_stale(&first, "answer:undo").await;
+        assert!(world.bob().sees().contains("out of date"), "{}", world.bob().sees());
+        assert_eq!(world.enabled("dev"), ["signal-generated", "rebalance-planned"], "nothing is undone");
+        world.alice().clicks(&world.card(R1).await, "answer:undo").await;
+        assert_eq!(world.until_ended(R1).await.ended.unwrap().outcome, Outcome::Failed);
+        assert_eq!(world.enabled("dev"), Vec::<&str>::new());
+    });
+}
+
+#[test]
 fn disabling_needs_no_gate_and_says_what_was_so_already() {
     story(async |world| {
         let bus = "alchemiser-trading-events-dev";

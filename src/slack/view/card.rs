@@ -252,9 +252,12 @@ fn buttons(run: &Run) -> Vec<Button> {
         return buttons;
     }
     if run.phase() == Phase::Asking {
-        buttons.push(answer_button(run, Answer::WaitOn));
-        buttons.push(answer_button(run, Answer::Continue));
-        buttons.push(answer_button(run, Answer::Undo));
+        let asking = run.steps.iter().find(|progress| progress.question.is_some());
+        // With the step, so that the button of an old card does not answer a newer question.
+        let value = asking.map_or_else(|| run.id.to_string(), |asking| format!("{} {}", run.id, asking.step.id));
+        buttons.push(answer_button(run, &value, Answer::WaitOn));
+        buttons.push(answer_button(run, &value, Answer::Continue));
+        buttons.push(answer_button(run, &value, Answer::Undo));
     }
     if can_cancel(run) {
         buttons.push(Button {
@@ -276,7 +279,7 @@ fn buttons(run: &Run) -> Vec<Button> {
     buttons
 }
 
-fn answer_button(run: &Run, answer: Answer) -> Button {
+fn answer_button(run: &Run, value: &str, answer: Answer) -> Button {
     let (label, action, style) = match answer {
         Answer::WaitOn => ("Wait on", action::ANSWER_WAIT, Style::Primary),
         Answer::Continue => ("Continue unproven", action::ANSWER_CONTINUE, Style::Plain),
@@ -288,7 +291,7 @@ fn answer_button(run: &Run, answer: Answer) -> Button {
         yes: "Undo it",
         no: "Keep it",
     });
-    Button { label: label.to_owned(), action, value: run.id.to_string(), style, confirm }
+    Button { label: label.to_owned(), action, value: value.to_owned(), style, confirm }
 }
 
 /// A rollback is not to be stopped halfway, and what is stopping already needs no second click.
