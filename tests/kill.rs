@@ -16,7 +16,7 @@ use alch::slack::view::{self, ViewContext};
 use alch::store::Store;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use support::server::{ALICE, BOB, By, CAROL, Server, Stage, until};
+use support::server::{ALICE, BOB, By, CAROL, Process, Server, Stage, until};
 use tokio::time::Instant;
 
 /// How often the program is killed in the main story.
@@ -60,13 +60,7 @@ async fn a_run_goes_on_where_it_was_however_often_and_whenever_the_process_is_ki
         process.kill();
         process = stage.spawn_server();
     }
-    stage.told(RunId(1)).await;
-    // Before it serves, nothing has to be stopped in order.
-    let url = stage.address_of(&mut process).await.expect("it serves after the last kill");
-    stop(Server { process, url }).await;
-    assert_nothing_lost_nothing_twice(&stage, RunId(1), Outcome::Succeeded).await;
-    assert_enabled_in_order(&stage);
-    assert_the_next_run_works(&stage).await;
+    assert_it_ended_as_if_never_killed(&stage, process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,13 +89,7 @@ async fn a_run_survives_a_kill_right_after_each_of_its_effects() {
         process = stage.spawn_server();
     }
     assert!(kills > rules.len(), "{kills} kills");
-    stage.told(RunId(1)).await;
-    // Before it serves, nothing has to be stopped in order.
-    let url = stage.address_of(&mut process).await.expect("it serves after the last kill");
-    stop(Server { process, url }).await;
-    assert_nothing_lost_nothing_twice(&stage, RunId(1), Outcome::Succeeded).await;
-    assert_enabled_in_order(&stage);
-    assert_the_next_run_works(&stage).await;
+    assert_it_ended_as_if_never_killed(&stage, process).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -326,6 +314,17 @@ fn assert_enabled_in_order(stage: &Stage) {
         assert!(times <= 2, "{} was enabled {times} times", rule.name);
     }
     assert_eq!(calls.iter().filter(|call| call.operation == "DisableRule").count(), 0);
+}
+
+/// What has to hold after the last kill.
+async fn assert_it_ended_as_if_never_killed(stage: &Stage, mut process: Process) {
+    stage.told(RunId(1)).await;
+    // Before it serves, nothing has to be stopped in order.
+    let url = stage.address_of(&mut process).await.expect("it serves after the last kill");
+    stop(Server { process, url }).await;
+    assert_nothing_lost_nothing_twice(stage, RunId(1), Outcome::Succeeded).await;
+    assert_enabled_in_order(stage);
+    assert_the_next_run_works(stage).await;
 }
 
 async fn assert_the_next_run_works(stage: &Stage) {

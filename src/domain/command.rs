@@ -142,11 +142,6 @@ impl Command {
         }
     }
 
-    /// Whether it becomes a run, with a journal, a card and a thread.
-    pub fn is_run(&self) -> bool {
-        self.acts() || matches!(self, Self::Verify { .. })
-    }
-
     /// The command as one would type it after `/alch`.
     pub fn text(&self) -> String {
         let rules = |selection: &Selection| match selection {

@@ -338,6 +338,13 @@ impl Run {
         if let Some((_, facts)) = &self.facts {
             states.extend(facts.rules.iter().map(|(name, fact)| (name.clone(), fact.state)));
         }
+        states.extend(self.set_states());
+        states
+    }
+
+    /// The states that the steps of this run have set, or found to be as wanted, by short name.
+    pub fn set_states(&self) -> BTreeMap<String, RuleState> {
+        let mut states = BTreeMap::new();
         for progress in &self.steps {
             if let (Some(rule), Some((_, change))) = (progress.step.kind.rule(), &progress.applied) {
                 let state = match (progress.status, progress.step.undo) {

@@ -41,8 +41,7 @@ impl Requests {
             Inbound::Slash { team, channel, user, user_team, text, response_url, .. } => {
                 let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
                 let who = Who { user, team: user_team.unwrap_or(team) };
-                let place =
-                    if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.clone()) };
+                let place = place_of(&channel);
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
                 self.parsed(&text, &self.0.context, (who, place, origin, reply))
             }
@@ -98,8 +97,7 @@ impl Requests {
                 };
                 let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
                 let who = Who { user, team: user_team.unwrap_or(team) };
-                let place =
-                    if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.clone()) };
+                let place = place_of(&channel);
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: thread_ts.or(message_ts) });
                 match self.parsed(&words, &self.0.context, (who, place, origin, reply)) {
                     Read::Ask { parsed, who, place, origin, reply, .. } => {
@@ -132,6 +130,11 @@ impl Requests {
             None => None,
         })
     }
+}
+
+/// Slack's ids of direct conversations begin with a D.
+fn place_of(channel: &str) -> Place {
+    if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.to_owned()) }
 }
 
 /// The command that a button stands for, and the question that it answers. Its value names a run and a step and nothing
