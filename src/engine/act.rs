@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 
 use super::conclude::could_not_begin;
 use super::execute::{DATABASE_RETRY, Drive, Place, Turn, could_not_undo};
+use super::{LEASE, later};
 use crate::domain::{Change, Event, Held, Rule, RuleState, Run, StepId, StepKind, StepStatus};
 use crate::runbook::steps;
 use crate::store::{LockOutcome, StoreError};
@@ -58,8 +59,8 @@ impl Drive<'_> {
             tokio::time::sleep(DATABASE_RETRY).await;
             return Ok(None);
         };
-        inner.store.renew(&inner.owner, now.saturating_add(super::LEASE).unwrap_or(now)).await?;
-        let until = now.saturating_add(CALL_TIME).unwrap_or(now);
+        inner.store.renew(&inner.owner, later(now, LEASE)).await?;
+        let until = later(now, CALL_TIME);
         if !inner.store.still_claimed(&self.claim, until).await? {
             return Err(StoreError::Fenced);
         }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::conclude::{conclude, could_not_begin, refused};
 use super::interlock::Interlock;
+use super::later;
 use super::next::{Next, judge, next};
 use crate::aws::{Aws, AwsError};
 use crate::checks::{checklist, gate};
@@ -99,18 +100,9 @@ impl Engine {
     pub async fn wanted_states(&self, environment: &str) -> Result<BTreeMap<String, RuleState>, StoreError> {
         let mut wanted = BTreeMap::new();
         for run in self.0.store.recent_runs(Some(environment), HISTORY).await? {
-            let mut of_run: BTreeMap<String, RuleState> = BTreeMap::new();
-            for outcome in run.disabled.iter().flatten() {
-                of_run.insert(outcome.rule.name.clone(), RuleState::Disabled);
-            }
-            for progress in &run.steps {
-                if let (Some(rule), Some((_, change))) = (progress.step.kind.rule(), &progress.applied) {
-                    let undone = progress.status == StepStatus::Undone;
-                    let state = if undone { progress.step.undo.unwrap_or(change.to) } else { change.to };
-                    of_run.insert(rule.name.clone(), state);
-                }
-            }
-            for (rule, state) in of_run {
+            let disabled = run.disabled.iter().flatten();
+            let disabled = disabled.map(|outcome| (outcome.rule.name.clone(), RuleState::Disabled));
+            for (rule, state) in run.set_states().into_iter().chain(disabled) {
                 wanted.entry(rule).or_insert(state);
             }
         }
@@ -268,7 +260,7 @@ impl Drive<'_> {
                 if run.waiting_for != Some(holder.run) {
                     return self.record(vec![Event::Waiting { holder: holder.run }]).await;
                 }
-                let until = now.saturating_add(QUEUE_LOOK).unwrap_or(Timestamp::MAX);
+                let until = later(now, QUEUE_LOOK);
                 let back = inner.store.put_back(&self.claim, run.last_seq, until).await?;
                 Ok(if back { Turn::Over } else { self.still_ours().await? })
             }
@@ -304,14 +296,9 @@ impl Drive<'_> {
         let lasted = now.duration_since(since);
         if error.is_transient() && lasted < TROUBLE_BUDGET {
             let wait = (lasted / 2).clamp(SignedDuration::from_secs(1), LONGEST_RETRY);
-            let retry_at = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+            let retry_at = later(now, wait);
             let problem = error.to_string();
-            self.record(vec![Event::Troubled { step: step.cloned(), problem, retry_at }]).await?;
-            // Nothing comes before the retry but a signal, which wakes the run by itself.
-            let inner = &self.engine.0;
-            let seq = inner.store.run(run.id).await?.map_or(run.last_seq, |run| run.last_seq);
-            let back = inner.store.put_back(&self.claim, seq, retry_at).await?;
-            return Ok(if back { Turn::Over } else { self.still_ours().await? });
+            return self.record(vec![Event::Troubled { step: step.cloned(), problem, retry_at }]).await;
         }
         let mut summary = format!("{error}.");
         if error.is_transient() {

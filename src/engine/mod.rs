@@ -10,6 +10,13 @@ mod scheduler;
 #[cfg(test)]
 mod tests;
 
+use jiff::{SignedDuration, Timestamp};
+
 pub use execute::{Engine, Place};
 pub use next::{Next, next};
 pub use scheduler::LEASE;
+
+/// A time after `at`. What would lie beyond the end of time is its end.
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::later;
 use crate::checks::gate;
 use crate::domain::{
     Answer, Check, Environment, Event, OnGateFailure, OnInconclusive, Run, Step, StepId, StepKind, StepProgress,
@@ -40,6 +41,19 @@ pub enum Next {
 
 /// Says what comes next. `polled_at` is when checks were last made, `now` the time.
 pub fn next(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, now: Timestamp) -> Next {
+    let next = untroubled(run, environment, polled_at, now);
+    let asks_aws = match next {
+        Next::Plan | Next::Apply(_) | Next::Settle(_) | Next::Check { .. } | Next::Undo(_) => true,
+        Next::Lock | Next::Record(_) | Next::Wait(_) | Next::Conclude | Next::Ended => false,
+    };
+    match &run.trouble {
+        Some((_, _, retry_at)) if asks_aws && now < *retry_at => Next::Wait(*retry_at),
+        Some(_) | None => next,
+    }
+}
+
+/// The same while AWS gives no trouble.
+fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, now: Timestamp) -> Next {
     if run.ended.is_some() {
         return Next::Ended;
     }
@@ -79,11 +93,6 @@ pub fn next(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, 
     }
     if current.status == StepStatus::Pending {
         return Next::Record(vec![Event::Started { step: current.step.id.clone() }]);
-    }
-    if let Some((_, _, retry_at)) = &run.trouble
-        && now < *retry_at
-    {
-        return Next::Wait(*retry_at);
     }
     let started = current.started_at.unwrap_or(now);
     match &current.step.kind {
@@ -269,8 +278,4 @@ fn reasons(checks: &[Check], verdict: Verdict) -> String {
 
 fn finished(step: &Step, status: StepStatus, summary: &str) -> Event {
     Event::Finished { step: step.id.clone(), status, summary: summary.to_owned() }
-}
-
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::execute::Engine;
+use super::later;
 
 /// How long a lease lasts without being renewed.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(10);
@@ -104,8 +105,4 @@ impl Drop for Active {
     fn drop(&mut self) {
         self.0.0.active.send_modify(|active| *active -= 1);
     }
-}
-
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -74,6 +74,18 @@ fn lasting_trouble_is_told_and_given_up_in_the_end() {
 }
 
 #[test]
+fn a_cancel_does_not_wait_for_the_trouble_to_pass() {
+    story(async |world| {
+        world.aws.set_fault("aws.throttle-all", true);
+        world.alice().types("enable signal-generated dev").await;
+        assert!(world.run(R1).await.trouble.is_some());
+        world.alice().types("cancel R-1").await;
+        assert_eq!(world.run(R1).await.ended.unwrap().outcome, Outcome::Cancelled);
+        world.aws.set_fault("aws.throttle-all", false);
+    });
+}
+
+#[test]
 fn stale_reads_do_not_deceive() {
     story(async |world| {
         world.aws.set_fault("aws.stale-reads", true);
