@@ -16,7 +16,7 @@ use crate::aws::{Aws, AwsSettings};
 use crate::clock::Clock;
 use crate::config::{Config, Secrets, Transport};
 use crate::control;
-use crate::domain::{Origin, Run, SlackPlace};
+use crate::domain::{Origin, Outcome, Run, SlackPlace};
 use crate::engine::Engine;
 use crate::requests::Requests;
 use crate::slack::client::{CallCounters, SlackClient};
@@ -256,6 +256,12 @@ fn look(config: &Config) -> Look {
             let channel = match &run.origin {
                 Origin::Slack(place) => place.channel.clone(),
                 Origin::Terminal => for_place.slack.channel.clone(),
+                // Looks by ourselves are news only when they find something.
+                Origin::Schedule => {
+                    let ended = run.ended.as_ref()?;
+                    let quiet = matches!(ended.outcome, Outcome::Succeeded | Outcome::Unproven);
+                    (!quiet).then(|| for_place.slack.channel.clone())?
+                }
             };
             Some(SlackPlace { channel, thread_ts: None })
         }),

@@ -340,7 +340,7 @@ fn a_window_may_be_blacked_out() {
     );
     let (config, _) = Config::parse(&text, "a.toml", &Variables::new()).unwrap_or_else(|errors| panic!("{errors}"));
     let window = config.environments["dev"].window.clone().unwrap();
-    assert_eq!(window.blackout, [jiff::civil::date(2026, 12, 26)]);
+    assert_eq!(window.blackout, [crate::domain::Blackout::Day(jiff::civil::date(2026, 12, 26))]);
 }
 
 #[test]

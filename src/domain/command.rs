@@ -1,8 +1,9 @@
 //! What a person can ask for, typed.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::RunId;
+use super::{HoldKind, RunId};
 
 /// Which rules of an environment are meant. Names are the short ones of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,6 +25,18 @@ pub enum Answer {
     Continue,
     /// Undo what this run did, and end it.
     Undo,
+    /// Do the step again that failed.
+    Retry,
+}
+
+/// How an audit export is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditFormat {
+    /// One line an event, with columns.
+    Csv,
+    /// One JSON object a line, as the journal holds it.
+    Jsonl,
 }
 
 /// A parsed request. Environments and rules in it exist in the configuration.
@@ -86,6 +99,122 @@ pub enum Command {
         /// What.
         answer: Answer,
     },
+    /// Promote what runs in the environment before to this one: every safeguard, one rule after the other.
+    Promote {
+        /// Where to.
+        environment: String,
+        /// The version that is meant; whatever is there when not said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        version: Option<String>,
+        /// When to begin, UTC; as soon as approved when not said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        at: Option<Timestamp>,
+        /// Why, for stakeholders.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// Show the plan and the safeguards of another command, and do nothing.
+    Plan {
+        /// Of which.
+        of: Box<Command>,
+    },
+    /// Approve what a run asks for, named by the beginning of its plan's digest.
+    Approve {
+        /// Which run.
+        run: RunId,
+        /// The beginning of the plan's digest.
+        plan: String,
+    },
+    /// Reject what a run asks for.
+    Reject {
+        /// Which run.
+        run: RunId,
+        /// Why.
+        reason: String,
+    },
+    /// Override a safeguard that fails.
+    Override {
+        /// Of which run.
+        run: RunId,
+        /// The safeguard's name.
+        safeguard: String,
+        /// Why.
+        reason: String,
+    },
+    /// Object to a run: it is paused.
+    Object {
+        /// To which.
+        run: RunId,
+        /// Why.
+        reason: String,
+    },
+    /// Begin nothing new in a run.
+    Pause {
+        /// Which.
+        run: RunId,
+    },
+    /// Go on with a paused run.
+    Resume {
+        /// Which.
+        run: RunId,
+    },
+    /// Try a step again that failed, or the whole run anew when it has ended.
+    Retry {
+        /// Which.
+        run: RunId,
+    },
+    /// Leave out the step under way.
+    Skip {
+        /// Of which run.
+        run: RunId,
+        /// Why.
+        reason: String,
+    },
+    /// Freeze or lock an environment.
+    Hold {
+        /// Which of the two.
+        kind: HoldKind,
+        /// Where.
+        environment: String,
+        /// Why.
+        reason: String,
+        /// For how long; until it is lifted when not said.
+        #[serde(rename = "for", skip_serializing_if = "Option::is_none", default)]
+        lasting: Option<SignedDuration>,
+    },
+    /// Lift a freeze or a lock.
+    Release {
+        /// Which of the two.
+        kind: HoldKind,
+        /// Where.
+        environment: String,
+    },
+    /// Whom to turn to.
+    Contacts,
+    /// Call the escalation contact to a run.
+    Escalate {
+        /// To which.
+        run: RunId,
+        /// Why.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// Hand out the journals.
+    Audit {
+        /// Of which environment; all when not said.
+        environment: Option<String>,
+        /// How far back; all when not said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        since: Option<SignedDuration>,
+        /// How it is written.
+        format: AuditFormat,
+    },
+    /// Enrol a second factor, or reset somebody's.
+    Enrol {
+        /// Whose to reset; one's own to enrol when not said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reset: Option<String>,
+    },
     /// Who am I, and what may I do.
     Whoami,
     /// How to use a command, or all.
@@ -109,6 +238,24 @@ impl Command {
             Self::Show { .. } => "show",
             Self::Cancel { .. } => "cancel",
             Self::Answer { .. } => "answer",
+            Self::Promote { .. } => "promote",
+            Self::Plan { .. } => "plan",
+            Self::Approve { .. } => "approve",
+            Self::Reject { .. } => "reject",
+            Self::Override { .. } => "override",
+            Self::Object { .. } => "object",
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
+            Self::Retry { .. } => "retry",
+            Self::Skip { .. } => "skip",
+            Self::Hold { kind: HoldKind::Freeze, .. } => "freeze",
+            Self::Hold { kind: HoldKind::Lock, .. } => "lock",
+            Self::Release { kind: HoldKind::Freeze, .. } => "unfreeze",
+            Self::Release { kind: HoldKind::Lock, .. } => "unlock",
+            Self::Contacts => "contacts",
+            Self::Escalate { .. } => "escalate",
+            Self::Audit { .. } => "audit",
+            Self::Enrol { .. } => "enrol",
             Self::Whoami => "whoami",
             Self::Help { .. } => "help",
         }
@@ -121,22 +268,96 @@ impl Command {
             | Self::Disable { environment, .. }
             | Self::Rollback { environment }
             | Self::Restore { environment }
-            | Self::Verify { environment } => Some(environment),
-            Self::Status { environment } | Self::Runs { environment } => environment.as_deref(),
-            Self::Show { .. } | Self::Cancel { .. } | Self::Answer { .. } | Self::Whoami | Self::Help { .. } => None,
+            | Self::Verify { environment }
+            | Self::Promote { environment, .. }
+            | Self::Hold { environment, .. }
+            | Self::Release { environment, .. } => Some(environment),
+            Self::Plan { of } => of.environment(),
+            Self::Status { environment } | Self::Runs { environment } | Self::Audit { environment, .. } => {
+                environment.as_deref()
+            }
+            Self::Show { .. }
+            | Self::Cancel { .. }
+            | Self::Answer { .. }
+            | Self::Approve { .. }
+            | Self::Reject { .. }
+            | Self::Override { .. }
+            | Self::Object { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. }
+            | Self::Retry { .. }
+            | Self::Skip { .. }
+            | Self::Contacts
+            | Self::Escalate { .. }
+            | Self::Enrol { .. }
+            | Self::Whoami
+            | Self::Help { .. } => None,
+        }
+    }
+
+    /// The run that it speaks of, if it names one.
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Show { run }
+            | Self::Cancel { run }
+            | Self::Answer { run, .. }
+            | Self::Approve { run, .. }
+            | Self::Reject { run, .. }
+            | Self::Override { run, .. }
+            | Self::Object { run, .. }
+            | Self::Pause { run }
+            | Self::Resume { run }
+            | Self::Retry { run }
+            | Self::Skip { run, .. }
+            | Self::Escalate { run, .. } => Some(*run),
+            Self::Enable { .. }
+            | Self::Disable { .. }
+            | Self::Rollback { .. }
+            | Self::Restore { .. }
+            | Self::Verify { .. }
+            | Self::Status { .. }
+            | Self::Runs { .. }
+            | Self::Promote { .. }
+            | Self::Plan { .. }
+            | Self::Hold { .. }
+            | Self::Release { .. }
+            | Self::Contacts
+            | Self::Audit { .. }
+            | Self::Enrol { .. }
+            | Self::Whoami
+            | Self::Help { .. } => None,
         }
     }
 
     /// Whether it changes an environment.
     pub fn acts(&self) -> bool {
         match self {
-            Self::Enable { .. } | Self::Disable { .. } | Self::Rollback { .. } | Self::Restore { .. } => true,
+            Self::Enable { .. }
+            | Self::Disable { .. }
+            | Self::Rollback { .. }
+            | Self::Restore { .. }
+            | Self::Promote { .. } => true,
             Self::Verify { .. }
             | Self::Status { .. }
             | Self::Runs { .. }
             | Self::Show { .. }
             | Self::Cancel { .. }
             | Self::Answer { .. }
+            | Self::Plan { .. }
+            | Self::Approve { .. }
+            | Self::Reject { .. }
+            | Self::Override { .. }
+            | Self::Object { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. }
+            | Self::Retry { .. }
+            | Self::Skip { .. }
+            | Self::Hold { .. }
+            | Self::Release { .. }
+            | Self::Contacts
+            | Self::Escalate { .. }
+            | Self::Audit { .. }
+            | Self::Enrol { .. }
             | Self::Whoami
             | Self::Help { .. } => false,
         }
@@ -160,10 +381,57 @@ impl Command {
             Self::Show { run } => format!("show {run}"),
             Self::Cancel { run } => format!("cancel {run}"),
             Self::Answer { run, answer } => format!("answer {run} {}", answer.word()),
+            Self::Promote { environment, version, at, reason } => {
+                let mut text = format!("promote {environment}");
+                if let Some(version) = version {
+                    text.push_str(&format!(" --version {}", quoted(version)));
+                }
+                if let Some(at) = at {
+                    text.push_str(&format!(" --at {at}"));
+                }
+                if let Some(reason) = reason {
+                    text.push_str(&format!(" --reason {}", quoted(reason)));
+                }
+                text
+            }
+            Self::Plan { of } => format!("plan {}", of.text()),
+            Self::Approve { run, plan } => format!("approve {run} {plan}"),
+            Self::Reject { run, reason } => format!("reject {run} {}", quoted(reason)),
+            Self::Override { run, safeguard, reason } => format!("override {run} {safeguard} {}", quoted(reason)),
+            Self::Object { run, reason } => format!("object {run} {}", quoted(reason)),
+            Self::Pause { run } => format!("pause {run}"),
+            Self::Resume { run } => format!("resume {run}"),
+            Self::Retry { run } => format!("retry {run}"),
+            Self::Skip { run, reason } => format!("skip {run} {}", quoted(reason)),
+            Self::Hold { environment, reason, lasting, .. } => {
+                let lasting = lasting.map(|lasting| format!(" --for {lasting:#}")).unwrap_or_default();
+                format!("{} {environment} {}{}", self.name(), quoted(reason), lasting.replace(", ", ""))
+            }
+            Self::Release { environment, .. } => format!("{} {environment}", self.name()),
+            Self::Contacts => "contacts".to_owned(),
+            Self::Escalate { run, reason } => {
+                format!("escalate {run}{}", reason.as_deref().map(|r| format!(" {}", quoted(r))).unwrap_or_default())
+            }
+            Self::Audit { environment, since, format } => {
+                let since = since.map(|since| format!(" --since {since:#}").replace(", ", "")).unwrap_or_default();
+                let format = match format {
+                    AuditFormat::Csv => "csv",
+                    AuditFormat::Jsonl => "jsonl",
+                };
+                format!("audit{}{since} --format {format}", with(environment))
+            }
+            Self::Enrol { reset } => {
+                format!("enrol{}", reset.as_deref().map(|user| format!(" --reset <@{user}>")).unwrap_or_default())
+            }
             Self::Whoami => "whoami".to_owned(),
             Self::Help { topic } => format!("help{}", with(topic)),
         }
     }
+}
+
+/// A word of people's, in quotes as a command line reads it.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 impl Answer {
@@ -173,6 +441,7 @@ impl Answer {
             Self::WaitOn => "wait",
             Self::Continue => "continue",
             Self::Undo => "undo",
+            Self::Retry => "retry",
         }
     }
 }

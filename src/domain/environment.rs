@@ -1,8 +1,12 @@
 //! An environment as the configuration describes it: an AWS account and region, names of resources, waits, policy.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime, Time};
 use serde::{Deserialize, Serialize};
+
+use super::{Principal, Role};
 
 /// `dev`, `prod`, …: one deployment of the system that Alch looks after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,12 +62,205 @@ pub struct Environment {
     /// When deployments are allowed; always when not given.
     #[serde(default)]
     pub window: Option<Window>,
+    /// Who may do what here.
+    #[serde(default)]
+    pub roles: Roles,
+    /// How approvals are given here.
+    #[serde(default)]
+    pub approvals: Approvals,
+    /// What has to hold before anything is enabled here.
+    #[serde(default)]
+    pub safeguards: Safeguards,
+    /// Who is told before and after.
+    #[serde(default)]
+    pub notify: Notify,
+    /// The environment that versions are promoted from, for `promote`.
+    #[serde(default)]
+    pub promote_from: Option<String>,
 }
 
 impl Environment {
     /// The rule of this short name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.name == name)
+    }
+
+    /// How many different people have to approve a command of this name.
+    pub fn approvals_needed(&self, command: &str) -> u32 {
+        let own = self.approvals.commands.get(command).and_then(|own| own.needed);
+        own.unwrap_or(self.approvals.needed)
+    }
+
+    /// Who may approve a command of this name.
+    pub fn approvers(&self, command: &str) -> &[Principal] {
+        let own = self.approvals.commands.get(command).and_then(|own| own.by.as_deref());
+        own.unwrap_or(&self.roles.approver)
+    }
+
+    /// Whether a command of this name asks once for its plan or at each acting step.
+    pub fn approval_mode(&self, command: &str) -> ApprovalMode {
+        let own = self.approvals.commands.get(command).and_then(|own| own.approve);
+        own.unwrap_or(self.approvals.approve)
+    }
+}
+
+/// Who may do what, each role a list of `everyone`, user groups `S…` and people `U…`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Roles {
+    /// Who may look.
+    pub viewer: Vec<Principal>,
+    /// Who may ask for what acts, and steer runs.
+    pub operator: Vec<Principal>,
+    /// Who may roll back.
+    pub responder: Vec<Principal>,
+    /// Who may approve.
+    pub approver: Vec<Principal>,
+    /// Who may freeze, break other people's locks and reset second factors.
+    pub admin: Vec<Principal>,
+    /// Who may ask for a command, by its name, instead of whoever has the role for it.
+    pub commands: BTreeMap<String, Vec<Principal>>,
+}
+
+impl Default for Roles {
+    fn default() -> Self {
+        let everyone = || vec![Principal("everyone".to_owned())];
+        Self {
+            viewer: everyone(),
+            operator: everyone(),
+            responder: everyone(),
+            approver: Vec::new(),
+            admin: Vec::new(),
+            commands: BTreeMap::new(),
+        }
+    }
+}
+
+impl Roles {
+    /// Who has a role.
+    pub fn of(&self, role: Role) -> &[Principal] {
+        match role {
+            Role::Viewer => &self.viewer,
+            Role::Operator => &self.operator,
+            Role::Responder => &self.responder,
+            Role::Approver => &self.approver,
+            Role::Admin => &self.admin,
+        }
+    }
+}
+
+/// How approvals are given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Approvals {
+    /// How many different people have to approve.
+    pub needed: u32,
+    /// Once for the plan, or again at each step that acts.
+    pub approve: ApprovalMode,
+    /// How long a question stands.
+    pub expires: SignedDuration,
+    /// The commands whose requester may approve them, by name.
+    pub by_requester: Vec<String>,
+    /// Who may override a safeguard that fails.
+    #[serde(rename = "override")]
+    pub overriders: Vec<Principal>,
+    /// Whether an approver has to show a second factor.
+    pub step_up: StepUp,
+    /// What differs for single commands, by name.
+    pub commands: BTreeMap<String, CommandApprovals>,
+}
+
+impl Default for Approvals {
+    fn default() -> Self {
+        Self {
+            needed: 1,
+            approve: ApprovalMode::Plan,
+            expires: SignedDuration::from_mins(30),
+            by_requester: Vec::new(),
+            overriders: Vec::new(),
+            step_up: StepUp::None,
+            commands: BTreeMap::new(),
+        }
+    }
+}
+
+/// How approvals of one command differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CommandApprovals {
+    /// How many different people have to approve.
+    pub needed: Option<u32>,
+    /// Who may approve, instead of the role's people.
+    pub by: Option<Vec<Principal>>,
+    /// Once for the plan, or again at each step that acts.
+    pub approve: Option<ApprovalMode>,
+}
+
+/// What an approval is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalMode {
+    /// One for the whole plan.
+    #[default]
+    Plan,
+    /// One for the plan, and one more right before each step that acts.
+    Each,
+}
+
+/// A second factor of approvers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepUp {
+    /// Slack's word is enough.
+    #[default]
+    None,
+    /// A time-based one-time code (RFC 6238).
+    Totp,
+}
+
+/// What has to hold before anything is enabled. What is not given is not asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Safeguards {
+    /// How long the same version must have been healthy in `promote_from`.
+    pub soak: Option<SignedDuration>,
+    /// Rules are enabled one at a time, each watched for so long at least.
+    pub one_rule_per: Option<SignedDuration>,
+    /// How long the environment is watched on after the last rule.
+    pub watch_after: Option<SignedDuration>,
+    /// How long ago a rollback and re-enabling of the same version in `promote_from` may be.
+    pub rehearsal: Option<SignedDuration>,
+    /// The commands that they are asked for, by name.
+    pub commands: Vec<String>,
+}
+
+impl Default for Safeguards {
+    fn default() -> Self {
+        Self {
+            soak: None,
+            one_rule_per: None,
+            watch_after: None,
+            rehearsal: None,
+            commands: ["promote", "enable", "restore"].map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// Who is told before and after something acts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notify {
+    /// Slack channels (`C…`) and people (`U…`).
+    pub slack: Vec<String>,
+    /// An SNS topic, by name or ARN.
+    pub topic: Option<String>,
+    /// How long a notice may take to be delivered before it counts as undeliverable.
+    pub patience: SignedDuration,
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self { slack: Vec::new(), topic: None, patience: SignedDuration::from_mins(10) }
     }
 }
 
@@ -179,9 +376,24 @@ pub struct Window {
     pub zone: String,
     /// The times that are allowed; their union counts.
     pub allow: Vec<TimeRange>,
-    /// Days on which nothing is allowed.
+    /// Days and times at which nothing is allowed, such as holidays.
     #[serde(default)]
-    pub blackout: Vec<Date>,
+    pub blackout: Vec<Blackout>,
+}
+
+/// A time at which nothing is allowed, in the window's zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Blackout {
+    /// A whole day.
+    Day(Date),
+    /// From one time until another, exclusive.
+    Range {
+        /// From when on.
+        from: DateTime,
+        /// Until when.
+        until: DateTime,
+    },
 }
 
 /// A part of some days of the week.

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, Answer, Check, Command, Facts, Outcome, Plan, PlanDigest, Rule, RuleState, RunId, StepId, StepStatus,
+    Actor, Answer, Check, Command, Destination, Facts, Hold, HoldKind, Moment, Outcome, Plan, PlanDigest, Rule,
+    RuleState, RunId, StepId, StepStatus, Subject,
 };
 
 /// An event with its place in the journal of a run.
@@ -45,6 +46,8 @@ pub enum Origin {
     Slack(SlackPlace),
     /// `alch run`.
     Terminal,
+    /// Alch itself, on its own schedule: told in Slack only when it ends badly.
+    Schedule,
 }
 
 /// What an act changed.
@@ -116,6 +119,141 @@ pub enum Event {
         plan: Plan,
         /// Its digest.
         digest: PlanDigest,
+    },
+    /// The safeguards, asked together with the plan that follows.
+    Safeguarded {
+        /// Each with its evidence.
+        checks: Vec<Check>,
+    },
+    /// The world is not what the plan was made for any more; a new plan follows.
+    Drifted {
+        /// What differs, for people, plain text.
+        differences: Vec<String>,
+    },
+    /// People are asked to approve.
+    ApprovalAsked {
+        /// What.
+        subject: Subject,
+        /// Of which plan.
+        digest: PlanDigest,
+        /// How many different people have to.
+        needed: u32,
+        /// Until when the question stands, UTC.
+        until: Timestamp,
+    },
+    /// Somebody approves. A signal; recorded only while it counts.
+    Approved {
+        /// What.
+        subject: Subject,
+        /// Of which plan.
+        digest: PlanDigest,
+        /// Who.
+        actor: Actor,
+        /// What they had to say.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        note: Option<String>,
+        /// Whether a second factor was shown.
+        #[serde(default)]
+        stepped_up: bool,
+    },
+    /// Somebody rejects. A signal; recorded only while it counts.
+    Rejected {
+        /// What.
+        subject: Subject,
+        /// Of which plan.
+        digest: PlanDigest,
+        /// Who.
+        actor: Actor,
+        /// Why.
+        reason: String,
+    },
+    /// Half of an approval's time is over: its approvers are reminded.
+    Reminded {
+        /// Of what.
+        subject: Subject,
+    },
+    /// An approval's time is over.
+    Lapsed {
+        /// Of what.
+        subject: Subject,
+    },
+    /// The escalation contact is called: before an approval lapses by Alch, or by a person. A signal.
+    Escalated {
+        /// Who calls.
+        actor: Actor,
+        /// The contact, as configured.
+        contact: String,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody entitled overrides a safeguard that fails. A signal; recorded only while it counts.
+    Overridden {
+        /// The safeguard's name.
+        safeguard: String,
+        /// For which plan.
+        digest: PlanDigest,
+        /// Who.
+        actor: Actor,
+        /// Why.
+        reason: String,
+    },
+    /// The world was looked at again after the approval and is what was approved.
+    Cleared {
+        /// The plan that is carried out.
+        digest: PlanDigest,
+    },
+    /// Nothing new is to begin. A signal.
+    Paused {
+        /// Who.
+        actor: Actor,
+        /// Why; an objection's reason.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+        /// Whether it is a stakeholder's objection.
+        #[serde(default)]
+        objection: bool,
+    },
+    /// The run goes on. A signal.
+    Resumed {
+        /// Who.
+        actor: Actor,
+    },
+    /// Somebody wants a step left out. A signal.
+    SkipRequested {
+        /// Which.
+        step: StepId,
+        /// Who.
+        actor: Actor,
+        /// Why.
+        reason: String,
+    },
+    /// A stakeholder was told.
+    Delivered {
+        /// Before or after.
+        moment: Moment,
+        /// Whom.
+        to: Destination,
+        /// Slack's message ts, or the SNS MessageId.
+        receipt: String,
+    },
+    /// A stakeholder could not be told.
+    Undelivered {
+        /// Before or after.
+        moment: Moment,
+        /// Whom.
+        to: Destination,
+        /// Why, for people.
+        problem: String,
+    },
+    /// An environment is frozen or locked from now on.
+    Held {
+        /// How.
+        hold: Hold,
+    },
+    /// A freeze or a lock is lifted.
+    Released {
+        /// Which of the two.
+        hold: HoldKind,
     },
     /// The environment is held by another run; this one waits for it.
     Waiting {
@@ -232,6 +370,23 @@ impl Event {
             Self::Requested { .. } => "requested",
             Self::Observed { .. } => "observed",
             Self::Planned { .. } => "planned",
+            Self::Safeguarded { .. } => "safeguarded",
+            Self::Drifted { .. } => "drifted",
+            Self::ApprovalAsked { .. } => "approval_asked",
+            Self::Approved { .. } => "approved",
+            Self::Rejected { .. } => "rejected",
+            Self::Reminded { .. } => "reminded",
+            Self::Lapsed { .. } => "lapsed",
+            Self::Escalated { .. } => "escalated",
+            Self::Overridden { .. } => "overridden",
+            Self::Cleared { .. } => "cleared",
+            Self::Paused { .. } => "paused",
+            Self::Resumed { .. } => "resumed",
+            Self::SkipRequested { .. } => "skip_requested",
+            Self::Delivered { .. } => "delivered",
+            Self::Undelivered { .. } => "undelivered",
+            Self::Held { .. } => "held",
+            Self::Released { .. } => "released",
             Self::Waiting { .. } => "waiting",
             Self::Locked => "locked",
             Self::Started { .. } => "started",

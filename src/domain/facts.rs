@@ -108,6 +108,9 @@ pub struct Facts {
     /// For `restore`: the states from before the last rollback, by short name, and which run that was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub before_rollback: Option<(super::RunId, BTreeMap<String, RuleState>)>,
+    /// What is deployed; none when it was not asked for or could not be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub version: Option<super::Version>,
     /// What could not be observed, and why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,

@@ -1,24 +1,34 @@
 //! The words of the design as plain values: what every other module talks about. No I/O, no clock.
 
+mod approval;
 mod check;
 mod command;
 mod environment;
 mod event;
 mod facts;
 mod held;
+mod hold;
 mod ids;
+mod notice;
 mod plan;
+mod roles;
 mod run;
+mod version;
 
+pub use approval::{Approval, PlannedApproval, Round, Subject};
 pub use check::{Check, Evidence, Verdict};
-pub use command::{Answer, Command, Selection};
+pub use command::{Answer, AuditFormat, Command, Selection};
 pub use environment::{
-    ApprovalRule, Environment, GateLimits, OnGateFailure, OnInconclusive, Rule, Table, TimeRange, Waits, Weekday,
-    Window,
+    ApprovalMode, ApprovalRule, Approvals, Blackout, CommandApprovals, Environment, GateLimits, Notify, OnGateFailure,
+    OnInconclusive, Roles, Rule, Safeguards, StepUp, Table, TimeRange, Waits, Weekday, Window,
 };
 pub use event::{Change, Event, Origin, Recorded, RuleOutcome, SlackPlace};
 pub use facts::{AlarmState, AlarmStatus, DlqDepth, Facts, RuleFact, RuleState};
 pub use held::Held;
+pub use hold::{Hold, HoldKind};
 pub use ids::{Actor, BadRunId, RunId, Standing, StepId};
-pub use plan::{PLAN_VERSION, Plan, PlanDigest, Step, StepKind};
-pub use run::{Ended, Outcome, Phase, Run, StepProgress, StepStatus};
+pub use notice::{Delivery, Destination, Moment};
+pub use plan::{PLAN_VERSION, Plan, PlanDigest, Step, StepKind, World};
+pub use roles::{Membership, Memberships, Principal, Role};
+pub use run::{Ended, Outcome, Pause, Phase, Run, SkipRequest, StepProgress, StepStatus};
+pub use version::{AlarmChange, Version};

@@ -1,12 +1,15 @@
 //! What a run will do, as a value. What is shown, approved, executed, resumed and undone is this one value.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Command, OnGateFailure, OnInconclusive, Rule, RuleState, StepId};
+use super::{
+    Command, Destination, OnGateFailure, OnInconclusive, PlannedApproval, Rule, RuleState, StepId, Verdict, Version,
+};
 
 /// The version of the format below. Plans outlive the binary that wrote them: a change that an older reader would
 /// misunderstand gets a new number.
@@ -25,6 +28,29 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What happens when a gate fails.
     pub on_gate_failure: OnGateFailure,
+    /// The approvals that it needs before anything acts; none when it needs none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub approval: Option<PlannedApproval>,
+    /// What of the world it rests on, where that is approved with it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub world: Option<World>,
+    /// Who is told at the end, and before anything acts where a step says so.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notify: Vec<Destination>,
+}
+
+/// What a plan rests on beside the states that its steps name. When any of it moves, the plan is another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct World {
+    /// The environment's alarms that are in ALARM, by name, sorted.
+    pub alarms: Vec<String>,
+    /// What is deployed; none when it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub version: Option<Version>,
+    /// SHA-256 of the environment's configuration, hexadecimal.
+    pub settings: String,
+    /// The safeguards' verdicts by name.
+    pub safeguards: BTreeMap<String, Verdict>,
 }
 
 /// The SHA-256 of a plan's JSON, in hexadecimal.
@@ -78,6 +104,24 @@ pub enum StepKind {
         lasting: SignedDuration,
         /// How often the checks are made.
         poll: SignedDuration,
+        /// The rules that this run enabled before, watched along.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        also: Vec<Rule>,
+    },
+    /// Tell stakeholders before anything acts. It is done when each of the plan's destinations has a receipt.
+    Notify {
+        /// How long that may take.
+        patience: SignedDuration,
+    },
+    /// Watch all rules that this run enabled, after the last of them. A check that fails ends it at once.
+    WatchAll {
+        /// Which.
+        rules: Vec<Rule>,
+        /// How long.
+        #[serde(rename = "for")]
+        lasting: SignedDuration,
+        /// How often the checks are made.
+        poll: SignedDuration,
     },
     /// Gate: let the metrics settle, then decide.
     Gate {
@@ -115,9 +159,11 @@ impl Plan {
     /// How long the plan takes when nothing goes wrong, AWS's own time aside.
     pub fn expected(&self) -> SignedDuration {
         self.steps.iter().fold(SignedDuration::ZERO, |sum, step| match &step.kind {
-            StepKind::Watch { lasting, .. } => sum.saturating_add(*lasting),
+            StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } => sum.saturating_add(*lasting),
             StepKind::Gate { settle, .. } => sum.saturating_add(*settle),
-            StepKind::SetRule { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => sum,
+            StepKind::SetRule { .. } | StepKind::Notify { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => {
+                sum
+            }
         })
     }
 }
@@ -127,7 +173,9 @@ impl StepKind {
     pub fn acts(&self) -> bool {
         match self {
             Self::SetRule { .. } | Self::DisableAll { .. } => true,
-            Self::Watch { .. } | Self::Gate { .. } | Self::Checklist => false,
+            Self::Watch { .. } | Self::WatchAll { .. } | Self::Gate { .. } | Self::Notify { .. } | Self::Checklist => {
+                false
+            }
         }
     }
 
@@ -135,7 +183,7 @@ impl StepKind {
     pub fn rule(&self) -> Option<&Rule> {
         match self {
             Self::SetRule { rule, .. } | Self::Watch { rule, .. } | Self::Gate { rule, .. } => Some(rule),
-            Self::Checklist | Self::DisableAll { .. } => None,
+            Self::WatchAll { .. } | Self::Notify { .. } | Self::Checklist | Self::DisableAll { .. } => None,
         }
     }
 
@@ -145,6 +193,8 @@ impl StepKind {
             Self::SetRule { rule, to, .. } if to.is_enabled() => format!("Enable {}", rule.name),
             Self::SetRule { rule, .. } => format!("Disable {}", rule.name),
             Self::Watch { rule, .. } => format!("Watch {}", rule.name),
+            Self::WatchAll { .. } => "Watch everything enabled".to_owned(),
+            Self::Notify { .. } => "Tell stakeholders".to_owned(),
             Self::Gate { rule, .. } => format!("Check {}", rule.name),
             Self::Checklist => "Go through the checklist".to_owned(),
             Self::DisableAll { .. } => "Disable all rules".to_owned(),

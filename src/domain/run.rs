@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, Answer, Change, Check, Command, Event, Facts, Origin, Plan, PlanDigest, Recorded, RuleOutcome, RuleState,
-    RunId, Step, StepId,
+    Actor, Answer, Approval, Change, Check, Command, Delivery, Destination, Event, Facts, Moment, Origin, Plan,
+    PlanDigest, Recorded, Round, RuleOutcome, RuleState, RunId, Step, StepId, StepKind, Subject,
 };
 
 /// How a run ended.
@@ -24,8 +24,10 @@ pub enum Outcome {
     Cancelled,
     /// Stopped by a rollback.
     Preempted,
-    /// Never acted: the environment was held by another run.
+    /// Never acted: the environment was held, or the plan was rejected.
     Refused,
+    /// Never acted, or stopped: nobody approved in time.
+    Expired,
 }
 
 impl Outcome {
@@ -38,6 +40,7 @@ impl Outcome {
             Self::Cancelled => "cancelled",
             Self::Preempted => "pre-empted",
             Self::Refused => "refused",
+            Self::Expired => "expired",
         }
     }
 }
@@ -62,6 +65,8 @@ pub enum StepStatus {
     Unknown,
     /// Done, and undone again by this run's abort.
     Undone,
+    /// Left out by a person.
+    Skipped,
 }
 
 impl StepStatus {
@@ -103,11 +108,40 @@ pub struct StepProgress {
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Phase {
     Planning,
+    Approving,
+    Scheduled,
     Waiting,
     Running,
+    Paused,
     Asking,
     Undoing,
     Ended(Outcome),
+}
+
+/// A run in which nothing new begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when, UTC.
+    pub at: Timestamp,
+    /// Who paused it.
+    pub actor: Actor,
+    /// Why.
+    pub reason: Option<String>,
+    /// Whether it is a stakeholder's objection.
+    pub objection: bool,
+}
+
+/// Somebody wants a step left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkipRequest {
+    /// Which.
+    pub step: StepId,
+    /// When it was asked for, UTC.
+    pub at: Timestamp,
+    /// By whom.
+    pub actor: Actor,
+    /// Why.
+    pub reason: String,
 }
 
 /// A run as its journal tells it.
@@ -135,6 +169,20 @@ pub struct Run {
     pub facts: Option<(Timestamp, Facts)>,
     /// The plan, with its digest.
     pub plan: Option<(Plan, PlanDigest)>,
+    /// The safeguards as asked for the plan.
+    pub safeguards: Vec<Check>,
+    /// The safeguards that were overridden for the plan: by name, when, by whom, why.
+    pub overridden: BTreeMap<String, (Timestamp, Actor, String)>,
+    /// The questions for approval, in the order asked.
+    pub rounds: Vec<Round>,
+    /// Whether the world was looked at again after the approval, and is what was approved.
+    pub cleared: bool,
+    /// Whether nothing new is to begin.
+    pub paused: Option<Pause>,
+    /// A step that somebody wants left out, until it is.
+    pub skip: Option<SkipRequest>,
+    /// Who was told, before and after.
+    pub deliveries: Vec<Delivery>,
     /// Whether it holds its environment. Says what was recorded; the lock itself is in the store.
     pub locked: bool,
     /// The run it waits for.
@@ -193,6 +241,13 @@ impl Run {
             requested_at: first.at,
             facts: None,
             plan: None,
+            safeguards: Vec::new(),
+            overridden: BTreeMap::new(),
+            rounds: Vec::new(),
+            cleared: false,
+            paused: None,
+            skip: None,
+            deliveries: Vec::new(),
             locked: false,
             waiting_for: None,
             steps: Vec::new(),
@@ -224,12 +279,95 @@ impl Run {
             }
             Event::Planned { plan, digest } => {
                 self.steps = plan.steps.iter().cloned().map(StepProgress::pending).collect();
+                if self.plan.as_ref().is_none_or(|(_, before)| before != digest) {
+                    // What people decided was about another plan.
+                    self.rounds.iter_mut().filter(|round| round.digest != *digest).for_each(|round| {
+                        round.superseded = true;
+                    });
+                    self.overridden.clear();
+                    self.cleared = false;
+                }
                 self.plan = Some((plan.clone(), digest.clone()));
             }
+            Event::Safeguarded { checks } => self.safeguards.clone_from(checks),
+            Event::Drifted { .. } => self.trouble = None,
+            Event::ApprovalAsked { subject, digest, needed, until } => self.rounds.push(Round {
+                subject: subject.clone(),
+                digest: digest.clone(),
+                needed: *needed,
+                asked_at: at,
+                until: *until,
+                reminded: None,
+                escalated: None,
+                approvals: Vec::new(),
+                rejected: None,
+                lapsed: false,
+                superseded: false,
+            }),
+            Event::Approved { subject, digest, actor, note, stepped_up } => {
+                self.decide(subject, digest, at, |round| {
+                    // Each person counts once, whatever was clicked.
+                    if round.approvals.iter().all(|approval| approval.actor != *actor) {
+                        let (actor, note, stepped_up) = (actor.clone(), note.clone(), *stepped_up);
+                        round.approvals.push(Approval { at, actor, note, stepped_up });
+                    }
+                });
+            }
+            Event::Rejected { subject, digest, actor, reason } => {
+                self.decide(subject, digest, at, |round| round.rejected = Some((at, actor.clone(), reason.clone())));
+                if let Subject::Skip(_) = subject {
+                    self.skip = None;
+                }
+            }
+            Event::Reminded { subject } => self.in_open_round(subject, |round| round.reminded = Some(at)),
+            Event::Lapsed { subject } => {
+                self.in_open_round(subject, |round| round.lapsed = true);
+                if let Subject::Skip(_) = subject {
+                    self.skip = None;
+                }
+            }
+            Event::Escalated { actor: Actor::Alch, .. } => {
+                for round in self.rounds.iter_mut().filter(|round| round.is_open()) {
+                    round.escalated.get_or_insert(at);
+                }
+            }
+            Event::Escalated { .. } => {}
+            Event::Overridden { safeguard, digest, actor, reason } => {
+                let is_about = self.plan.as_ref().is_some_and(|(_, planned)| planned == digest);
+                if is_about && !self.overridden.contains_key(safeguard) {
+                    if self.overridden.is_empty() {
+                        // An overridden safeguard needs one approval more; several at once need one more together.
+                        self.in_open_round(&Subject::Plan, |round| round.needed += 1);
+                    }
+                    self.overridden.insert(safeguard.clone(), (at, actor.clone(), reason.clone()));
+                }
+            }
+            Event::Cleared { digest } => {
+                self.trouble = None;
+                self.cleared = self.plan.as_ref().is_some_and(|(_, planned)| planned == digest);
+            }
+            Event::Paused { actor, reason, objection } => {
+                let (actor, reason, objection) = (actor.clone(), reason.clone(), *objection);
+                self.paused.get_or_insert(Pause { at, actor, reason, objection });
+            }
+            Event::Resumed { .. } => self.paused = None,
+            Event::SkipRequested { step, actor, reason } => {
+                let (step, actor, reason) = (step.clone(), actor.clone(), reason.clone());
+                self.skip.get_or_insert(SkipRequest { step, at, actor, reason });
+            }
+            Event::Delivered { moment, to, receipt } => {
+                self.deliver(Delivery { moment: *moment, to: to.clone(), receipt: Ok(receipt.clone()) });
+            }
+            Event::Undelivered { moment, to, problem } => {
+                self.deliver(Delivery { moment: *moment, to: to.clone(), receipt: Err(problem.clone()) });
+            }
+            Event::Held { .. } | Event::Released { .. } => {}
             Event::Waiting { holder } => self.waiting_for = Some(*holder),
             Event::Locked => {
                 self.locked = true;
-                if self.waiting_for.take().is_some() {
+                // An approved plan is looked at again before it is carried out.
+                let approved = self.plan.as_ref().is_some_and(|(plan, _)| plan.approval.is_some());
+                if self.waiting_for.take().is_some() && !approved {
                     // The world may have moved while the run waited: observe and plan again.
                     self.facts = None;
                     self.plan = None;
@@ -259,6 +397,9 @@ impl Run {
                     progress.finished_at = Some(at);
                     progress.question = None;
                 });
+                if self.skip.as_ref().is_some_and(|skip| skip.step == *step) {
+                    self.skip = None;
+                }
             }
             Event::Troubled { problem, retry_at, .. } => {
                 let since = self.trouble.as_ref().map_or(at, |(_, since, _)| *since);
@@ -272,8 +413,10 @@ impl Run {
                 // Only the first answer to an open question counts; a second click finds it closed.
                 if progress.question.take().is_some() {
                     progress.answer = Some((*answer, actor.clone()));
-                    if *answer == Answer::WaitOn {
-                        progress.waiting_on_since = Some(at);
+                    match answer {
+                        Answer::WaitOn => progress.waiting_on_since = Some(at),
+                        Answer::Retry => *progress = StepProgress::pending(progress.step.clone()),
+                        Answer::Continue | Answer::Undo => {}
                     }
                 }
             }),
@@ -304,6 +447,26 @@ impl Run {
         }
     }
 
+    /// A decision counts for the open question about its subject and digest, within its time.
+    fn decide(&mut self, subject: &Subject, digest: &PlanDigest, at: Timestamp, change: impl FnOnce(&mut Round)) {
+        self.in_open_round(subject, |round| {
+            if round.digest == *digest && at < round.until {
+                change(round);
+            }
+        });
+    }
+
+    fn in_open_round(&mut self, subject: &Subject, change: impl FnOnce(&mut Round)) {
+        if let Some(round) = self.rounds.iter_mut().rev().find(|round| round.subject == *subject && round.is_open()) {
+            change(round);
+        }
+    }
+
+    fn deliver(&mut self, delivery: Delivery) {
+        self.deliveries.retain(|other| (other.moment, &other.to) != (delivery.moment, &delivery.to));
+        self.deliveries.push(delivery);
+    }
+
     fn update(&mut self, step: &StepId, change: impl FnOnce(&mut StepProgress)) {
         if let Some(progress) = self.steps.iter_mut().find(|progress| progress.step.id == *step) {
             change(progress);
@@ -316,10 +479,68 @@ impl Run {
             Some(ended) => Phase::Ended(ended.outcome),
             None if self.undoing.is_some() => Phase::Undoing,
             None if self.waiting_for.is_some() => Phase::Waiting,
+            None if self.open_round().is_some_and(|round| !matches!(round.subject, Subject::Skip(_))) => {
+                Phase::Approving
+            }
+            None if self.paused.is_some() => Phase::Paused,
             None if self.steps.iter().any(|progress| progress.question.is_some()) => Phase::Asking,
             None if self.plan.is_none() => Phase::Planning,
+            None if self.starts_at().is_some() && !self.cleared => Phase::Scheduled,
             None => Phase::Running,
         }
+    }
+
+    /// The question for approval that is open; a newer one before an older one.
+    pub fn open_round(&self) -> Option<&Round> {
+        self.rounds.iter().rev().find(|round| round.is_open())
+    }
+
+    /// The newest question for approval about this subject.
+    pub fn round(&self, subject: &Subject) -> Option<&Round> {
+        self.rounds.iter().rev().find(|round| round.subject == *subject && !round.superseded)
+    }
+
+    /// Whether enough people have approved the plan that stands, or it needs no approval.
+    pub fn is_approved(&self) -> bool {
+        let Some((plan, digest)) = &self.plan else { return false };
+        plan.approval.is_none()
+            || self.round(&Subject::Plan).is_some_and(|round| round.digest == *digest && round.is_granted())
+    }
+
+    /// The safeguards that fail or cannot be asked and that nobody has overridden: while there are any, nothing acts.
+    pub fn blocking(&self) -> Vec<&Check> {
+        let blocks =
+            |check: &&Check| check.verdict > super::Verdict::Inconclusive && !self.overridden.contains_key(&check.name);
+        self.safeguards.iter().filter(blocks).collect()
+    }
+
+    /// When it is to begin, UTC, if it was asked for a certain time.
+    pub fn starts_at(&self) -> Option<Timestamp> {
+        match &self.command {
+            Command::Promote { at, .. } => *at,
+            _ => None,
+        }
+    }
+
+    /// The destinations that are still to be told at this moment: those without a receipt and without a reason for it.
+    pub fn untold(&self, moment: Moment) -> Vec<&Destination> {
+        let Some((plan, _)) = &self.plan else { return Vec::new() };
+        let due = match moment {
+            Moment::Before => self.steps.iter().any(|progress| {
+                matches!(progress.step.kind, StepKind::Notify { .. }) && progress.status == StepStatus::Running
+            }),
+            // Who was not told before, because nothing acted, is not told after.
+            Moment::After => self.ended.is_some() && (self.disabled.is_some() || self.told_before()),
+        };
+        let told = |to: &Destination| self.deliveries.iter().any(|other| other.moment == moment && other.to == *to);
+        plan.notify.iter().filter(|to| due && !told(to)).collect()
+    }
+
+    /// Whether anybody may have been told that something is about to happen.
+    fn told_before(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|progress| matches!(progress.step.kind, StepKind::Notify { .. }) && progress.started_at.is_some())
     }
 
     /// The step that is under way or comes next; none when all are over.

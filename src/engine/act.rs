@@ -129,6 +129,6 @@ fn from_found(from: RuleState, to: RuleState, changed: bool) -> Change {
 fn set_rule<'a>(run: &'a Run, step: &StepId) -> Option<(&'a str, &'a Rule, RuleState, RuleState)> {
     match &run.step(step)?.step.kind {
         StepKind::SetRule { rule, bus, from, to } => Some((bus, rule, *from, *to)),
-        StepKind::Watch { .. } | StepKind::Gate { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => None,
+        _ => None,
     }
 }

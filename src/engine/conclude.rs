@@ -95,7 +95,7 @@ fn happened(run: &Run, outcome: Outcome) -> String {
             let by = run.preempted.map(|by| format!(" {by}")).unwrap_or_default();
             format!("Stopped: the rollback{by} goes first and has turned the rules off.")
         }
-        Outcome::Refused => "Nothing was changed.".to_owned(),
+        Outcome::Refused | Outcome::Expired => "Nothing was changed.".to_owned(),
     }
 }
 
@@ -141,6 +141,8 @@ fn failed(run: &Run) -> String {
             format!("The gate of {} could not be decided", rule.name)
         }
         StepKind::Watch { rule, .. } | StepKind::Gate { rule, .. } => format!("The gate of {} failed", rule.name),
+        StepKind::WatchAll { .. } => "Something failed while everything was watched".to_owned(),
+        StepKind::Notify { .. } => "Not every stakeholder could be told beforehand".to_owned(),
         StepKind::Checklist => "Not every check passes".to_owned(),
         StepKind::DisableAll { .. } => "Not all rules could be disabled".to_owned(),
     };
@@ -172,7 +174,7 @@ fn next(run: &Run, outcome: Outcome) -> Vec<String> {
     }
     let mut next = Vec::new();
     match outcome {
-        Outcome::Succeeded | Outcome::Refused => {}
+        Outcome::Succeeded | Outcome::Refused | Outcome::Expired => {}
         Outcome::Unproven | Outcome::Failed | Outcome::Cancelled => next.push(format!("status {environment}")),
         Outcome::Preempted => return vec![format!("status {environment}"), format!("restore {environment}")],
     }

@@ -282,7 +282,7 @@ impl Drive<'_> {
                 let readings = place.aws.read_gate(&place.environment, rule, question.since, asked_at).await;
                 gate::checks(&question, &readings)
             }
-            StepKind::SetRule { .. } | StepKind::DisableAll { .. } => return Ok(Turn::Again),
+            _ => return Ok(Turn::Again),
         };
         // A look counts from when it was asked: what arrived meanwhile is for the next one.
         self.claim.polled_at = Some(asked_at);

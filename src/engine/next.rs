@@ -97,8 +97,9 @@ fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>
     let started = current.started_at.unwrap_or(now);
     match &current.step.kind {
         StepKind::SetRule { .. } | StepKind::DisableAll { .. } => Next::Apply(current.step.id.clone()),
+        StepKind::Notify { .. } => Next::Conclude,
         StepKind::Checklist => Next::Check { step: current.step.id.clone(), decide: true },
-        StepKind::Watch { lasting, poll, .. } => {
+        StepKind::Watch { lasting, poll, .. } | StepKind::WatchAll { lasting, poll, .. } => {
             let end = later(started, *lasting);
             match due(current, *poll, end, polled_at, now) {
                 Some(check) => check,
@@ -143,7 +144,7 @@ fn gate(
                 Event::Undoing { reason: "a person asked to undo it".to_owned() },
             ]);
         }
-        Some((Answer::WaitOn, _)) | None => {}
+        Some((Answer::WaitOn | Answer::Retry, _)) | None => {}
     }
     let decide_at = match current.waiting_on_since {
         Some(since) => later(since, environment.waits.after_enable.saturating_add(settle)),
@@ -241,11 +242,7 @@ fn inconclusive(progress: &StepProgress, environment: &Environment, checks: &[Ch
             ),
             until: later(now, environment.waits.answer),
         },
-        StepKind::Gate { .. }
-        | StepKind::SetRule { .. }
-        | StepKind::Watch { .. }
-        | StepKind::Checklist
-        | StepKind::DisableAll { .. } => finished(&progress.step, StepStatus::Inconclusive, &summary),
+        _ => finished(&progress.step, StepStatus::Inconclusive, &summary),
     }
 }
 
@@ -253,9 +250,7 @@ fn inconclusive(progress: &StepProgress, environment: &Environment, checks: &[Ch
 fn gave_up(progress: &StepProgress, environment: &Environment, now: Timestamp) -> bool {
     let settle = match &progress.step.kind {
         StepKind::Gate { settle, .. } => *settle,
-        StepKind::SetRule { .. } | StepKind::Watch { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => {
-            SignedDuration::ZERO
-        }
+        _ => SignedDuration::ZERO,
     };
     let since = progress.waiting_on_since.or(progress.started_at).unwrap_or(now);
     now >= later(since, settle.saturating_add(environment.waits.unknown_grace))

@@ -221,7 +221,7 @@ proptest! {
             ),
             Outcome::Cancelled => prop_assert!(run.cancel.is_some()),
             Outcome::Preempted => prop_assert!(run.preempted.is_some()),
-            Outcome::Refused => prop_assert!(false, "nobody refuses here"),
+            Outcome::Refused | Outcome::Expired => prop_assert!(false, "nobody refuses here"),
         }
         // What the end says of the rules is what was done to them.
         let mut told = BTreeMap::new();

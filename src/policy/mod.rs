@@ -124,14 +124,32 @@ pub fn decide(request: &Request<'_>) -> Result<Permit, Refusal> {
 
 fn weight(command: &Command) -> Weight {
     match command {
-        Command::Enable { .. } | Command::Disable { .. } | Command::Rollback { .. } | Command::Restore { .. } => {
-            Weight::Acts
-        }
-        Command::Cancel { .. } | Command::Answer { .. } => Weight::Steers,
+        Command::Enable { .. }
+        | Command::Disable { .. }
+        | Command::Rollback { .. }
+        | Command::Restore { .. }
+        | Command::Promote { .. } => Weight::Acts,
+        Command::Cancel { .. }
+        | Command::Answer { .. }
+        | Command::Approve { .. }
+        | Command::Reject { .. }
+        | Command::Override { .. }
+        | Command::Object { .. }
+        | Command::Pause { .. }
+        | Command::Resume { .. }
+        | Command::Retry { .. }
+        | Command::Skip { .. }
+        | Command::Hold { .. }
+        | Command::Release { .. }
+        | Command::Escalate { .. } => Weight::Steers,
         Command::Verify { .. }
         | Command::Status { .. }
         | Command::Runs { .. }
         | Command::Show { .. }
+        | Command::Plan { .. }
+        | Command::Contacts
+        | Command::Audit { .. }
+        | Command::Enrol { .. }
         | Command::Whoami
         | Command::Help { .. } => Weight::Reads,
     }

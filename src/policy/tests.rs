@@ -233,7 +233,7 @@ fn the_window_opens_and_closes_as_configured() {
     for (local, wanted) in cases {
         assert_eq!(open(&window, local), wanted, "{local}");
     }
-    window.blackout = vec![jiff::civil::date(2026, 11, 25), jiff::civil::date(2026, 11, 26)];
+    window.blackout = [25, 26].map(|day| crate::domain::Blackout::Day(jiff::civil::date(2026, 11, day))).to_vec();
     assert!(!open(&window, "2026-11-25T20:00:00"));
     let opens = window::next_opening(&window, noon()).unwrap();
     assert_eq!(opens.to_string(), "2026-11-27T00:00:00-05:00[America/New_York]");

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 
 use super::{Refusal, Request};
-use crate::domain::{Environment, TimeRange, Weekday, Window};
+use crate::domain::{Blackout, Environment, TimeRange, Weekday, Window};
 
 /// How far ahead an opening is looked for, days.
 const LOOK_AHEAD_DAYS: i32 = 60;
@@ -29,7 +29,15 @@ pub(super) fn check(window: &Window, environment: &Environment, request: &Reques
 pub(super) fn is_open(window: &Window, now: Timestamp) -> bool {
     let Ok(zone) = TimeZone::get(&window.zone) else { return false };
     let now = now.to_zoned(zone);
-    !window.blackout.contains(&now.date()) && window.allow.iter().any(|range| covers(range, &now))
+    !window.blackout.iter().any(|blackout| closes(blackout, &now))
+        && window.allow.iter().any(|range| covers(range, &now))
+}
+
+fn closes(blackout: &Blackout, now: &Zoned) -> bool {
+    match blackout {
+        Blackout::Day(day) => *day == now.date(),
+        Blackout::Range { from, until } => *from <= now.datetime() && now.datetime() < *until,
+    }
 }
 
 fn covers(range: &TimeRange, now: &Zoned) -> bool {

@@ -106,7 +106,7 @@ impl Requests {
             (Command::Runs { environment }, _) => self.runs(environment.as_deref()).await.map(Response::Say),
             (Command::Whoami, _) => Ok(Response::Say(self.whoami(&asked))),
             (Command::Help { topic }, _) => Ok(Response::Say(self.help(topic.as_deref()))),
-            (Command::Cancel { .. } | Command::Answer { .. } | Command::Show { .. }, None) => Err(StoreError::NoRun),
+            (command, _) => Ok(Response::Refuse(view::refusal(&format!("`{}` is not there yet.", command.name())))),
         }
     }
 

@@ -5,7 +5,8 @@ mod restore;
 pub mod steps;
 
 use crate::domain::{
-    Command, Environment, Facts, PLAN_VERSION, Plan, Rule, RuleState, Selection, Step, StepId, StepKind,
+    ApprovalMode, ApprovalRule, Command, Destination, Environment, Facts, PLAN_VERSION, Plan, PlannedApproval, Rule,
+    RuleState, Selection, Step, StepId, StepKind,
 };
 
 /// Why there is no plan. The text is for people.
@@ -45,42 +46,76 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
             steps
         }
         Command::Restore { .. } => restore::steps(facts, environment)?,
+        Command::Promote { .. } => enable::steps(environment.rules.iter().collect(), facts, environment)?,
         Command::Verify { .. } => vec![step("checklist", StepKind::Checklist)],
         Command::Rollback { .. } => vec![step(
             "disable-all",
             StepKind::DisableAll { rules: environment.rules.clone(), bus: environment.bus.clone() },
         )],
-        Command::Status { .. }
-        | Command::Runs { .. }
-        | Command::Show { .. }
-        | Command::Cancel { .. }
-        | Command::Answer { .. }
-        | Command::Whoami
-        | Command::Help { .. } => return Err(NoPlan::NotAFlow(command.name())),
+        _ => return Err(NoPlan::NotAFlow(command.name())),
     };
+    let steps = if command.acts() { guarded(steps, command, environment) } else { steps };
+    let approval = needs_approval(command, environment).then(|| PlannedApproval {
+        needed: environment.approvals_needed(command.name()),
+        expires: environment.approvals.expires,
+    });
     Ok(Plan {
         version: PLAN_VERSION,
         command: command.clone(),
         environment: environment.name.clone(),
         steps,
         on_gate_failure: environment.on_gate_failure,
+        approval,
+        world: None,
+        notify: if command.acts() { destinations(environment) } else { Vec::new() },
     })
+}
+
+/// Whether people have to approve the command's plan before anything acts. A rollback waits for nobody.
+pub fn needs_approval(command: &Command, environment: &Environment) -> bool {
+    environment.approval == ApprovalRule::Required && command.acts() && !matches!(command, Command::Rollback { .. })
+}
+
+/// Who is told of what acts in an environment.
+pub fn destinations(environment: &Environment) -> Vec<Destination> {
+    let slack = environment.notify.slack.iter().cloned().map(Destination::Slack);
+    slack.chain(environment.notify.topic.iter().cloned().map(Destination::Topic)).collect()
+}
+
+/// What production adds to a flow: stakeholders are told first, each act asks where it is to, and everything is watched
+/// on at the end.
+fn guarded(steps: Vec<Step>, command: &Command, environment: &Environment) -> Vec<Step> {
+    if steps.is_empty() || matches!(command, Command::Rollback { .. }) {
+        return steps;
+    }
+    let mut guarded = Vec::new();
+    if !destinations(environment).is_empty() {
+        guarded.push(step("notify", StepKind::Notify { patience: environment.notify.patience }));
+    }
+    let each = needs_approval(command, environment) && environment.approval_mode(command.name()) == ApprovalMode::Each;
+    guarded.extend(steps.into_iter().map(|step| Step { needs_person: each && step.kind.acts(), ..step }));
+    let rules: Vec<Rule> = guarded
+        .iter()
+        .filter_map(|step| match &step.kind {
+            StepKind::Gate { rule, .. } => Some(rule.clone()),
+            _ => None,
+        })
+        .collect();
+    if let Some(lasting) = environment.safeguards.watch_after.filter(|_| !rules.is_empty()) {
+        let poll = environment.waits.poll;
+        guarded.push(step("watch-all", StepKind::WatchAll { rules, lasting, poll }));
+    }
+    guarded
 }
 
 /// The rules that a flow of this command looks at before it plans.
 pub fn rules_of<'a>(command: &Command, environment: &'a Environment) -> Vec<&'a Rule> {
     match command {
         Command::Enable { rules, .. } | Command::Disable { rules, .. } => selected(rules, environment),
-        Command::Restore { .. } | Command::Verify { .. } | Command::Rollback { .. } => {
+        Command::Restore { .. } | Command::Verify { .. } | Command::Rollback { .. } | Command::Promote { .. } => {
             environment.rules.iter().collect()
         }
-        Command::Status { .. }
-        | Command::Runs { .. }
-        | Command::Show { .. }
-        | Command::Cancel { .. }
-        | Command::Answer { .. }
-        | Command::Whoami
-        | Command::Help { .. } => Vec::new(),
+        _ => Vec::new(),
     }
 }
 

@@ -64,7 +64,7 @@ fn start(slack: &StandIn, store: &Store, clock: &Clock, tempo: Tempo) -> (Outbox
         }),
         place: Box::new(|run| match &run.origin {
             Origin::Slack(place) => Some(place.clone()),
-            Origin::Terminal => None,
+            Origin::Terminal | Origin::Schedule => None,
         }),
     };
     let outbox =

@@ -49,7 +49,7 @@ pub fn card_changes_at(run: &Run, context: &ViewContext<'_>, now: Timestamp) -> 
             run.trouble.is_some()
                 || run.current().and_then(|step| window(run, step)).is_some_and(|window| now < window.until())
         }
-        Phase::Waiting | Phase::Asking | Phase::Ended(_) => false,
+        Phase::Waiting | Phase::Approving | Phase::Scheduled | Phase::Paused | Phase::Asking | Phase::Ended(_) => false,
     };
     moving.then(|| now + context.card_refresh.max(SignedDuration::from_secs(1)))
 }
@@ -153,7 +153,11 @@ fn step_line(run: &Run, progress: &StepProgress, now: Timestamp) -> Markup {
         }
         StepStatus::Done => md!("{} {} — {}{}", mark, title, word, result(progress)),
         StepStatus::Already => md!("{} {} — {}", mark, title, already(progress)),
-        StepStatus::Failed | StepStatus::Inconclusive | StepStatus::Unknown | StepStatus::Undone => {
+        StepStatus::Failed
+        | StepStatus::Inconclusive
+        | StepStatus::Unknown
+        | StepStatus::Undone
+        | StepStatus::Skipped => {
             md!("{} {} — {}{}", mark, title, word, if summary.is_empty() { summary } else { format!(": {summary}") })
         }
     }
@@ -163,7 +167,8 @@ fn step_line(run: &Run, progress: &StepProgress, now: Timestamp) -> Markup {
 fn ahead(kind: &StepKind) -> String {
     match kind {
         StepKind::SetRule { from, to, .. } => format!("{} → {}", from.word(), to.word()),
-        StepKind::Watch { lasting, .. } => words::span(*lasting),
+        StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } => words::span(*lasting),
+        StepKind::Notify { .. } => "before anything acts".to_owned(),
         StepKind::Gate { settle, .. } => format!("gate after {}", words::span(*settle)),
         StepKind::Checklist => "look at everything".to_owned(),
         StepKind::DisableAll { rules, .. } => format!("{} rules", rules.len()),
@@ -186,9 +191,11 @@ fn result(progress: &StepProgress) -> String {
         (Some((_, change)), _) => Some(words::change(change)),
         (None, StepKind::Gate { .. }) => words::live_numbers(&progress.checks),
         (None, StepKind::Checklist) => Some(clip(&progress.summary, MAX_STEP_TEXT)),
-        (None, StepKind::SetRule { .. } | StepKind::Watch { .. } | StepKind::DisableAll { .. }) => {
-            took.map(words::span)
-        }
+        (None, StepKind::Notify { .. }) => Some(clip(&progress.summary, MAX_STEP_TEXT)),
+        (
+            None,
+            StepKind::SetRule { .. } | StepKind::Watch { .. } | StepKind::WatchAll { .. } | StepKind::DisableAll { .. },
+        ) => took.map(words::span),
     };
     said.filter(|said| !said.is_empty()).map(|said| format!(": {said}")).unwrap_or_default()
 }
@@ -196,9 +203,12 @@ fn result(progress: &StepProgress) -> String {
 fn already(progress: &StepProgress) -> String {
     match &progress.step.kind {
         StepKind::SetRule { to, .. } => format!("was {} already", to.word()),
-        StepKind::Watch { .. } | StepKind::Gate { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => {
-            "nothing to do".to_owned()
-        }
+        StepKind::Watch { .. }
+        | StepKind::WatchAll { .. }
+        | StepKind::Notify { .. }
+        | StepKind::Gate { .. }
+        | StepKind::Checklist
+        | StepKind::DisableAll { .. } => "nothing to do".to_owned(),
     }
 }
 
@@ -220,7 +230,7 @@ fn window(run: &Run, progress: &StepProgress) -> Option<Window> {
     }
     let from = progress.waiting_on_since.or(progress.started_at)?;
     let lasting = match &progress.step.kind {
-        StepKind::Watch { lasting, .. } => *lasting,
+        StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } => *lasting,
         // A person said to wait on: as long again as the rule was watched.
         StepKind::Gate { rule, settle, .. } if progress.waiting_on_since.is_some() => run
             .steps
@@ -230,12 +240,16 @@ fn window(run: &Run, progress: &StepProgress) -> Option<Window> {
                 StepKind::Watch { .. }
                 | StepKind::SetRule { .. }
                 | StepKind::Gate { .. }
+                | StepKind::WatchAll { .. }
+                | StepKind::Notify { .. }
                 | StepKind::Checklist
                 | StepKind::DisableAll { .. } => None,
             })
             .unwrap_or(*settle),
         StepKind::Gate { settle, .. } => *settle,
-        StepKind::SetRule { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => return None,
+        StepKind::SetRule { .. } | StepKind::Notify { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => {
+            return None;
+        }
     };
     (lasting > SignedDuration::ZERO).then_some(Window { from, lasting })
 }
@@ -284,6 +298,7 @@ fn answer_button(run: &Run, value: &str, answer: Answer) -> Button {
         Answer::WaitOn => ("Wait on", action::ANSWER_WAIT, Style::Primary),
         Answer::Continue => ("Continue unproven", action::ANSWER_CONTINUE, Style::Plain),
         Answer::Undo => ("Undo", action::ANSWER_UNDO, Style::Danger),
+        Answer::Retry => ("Try again", action::RETRY, Style::Primary),
     };
     let confirm = (answer == Answer::Undo).then(|| Confirm {
         title: format!("Undo {}?", run.id),

@@ -47,14 +47,12 @@ fn gate_headline(run: &Run, progress: &StepProgress) -> Markup {
         StepStatus::Failed => {
             let how = match progress.step.kind {
                 StepKind::Watch { .. } => md!("{} failed while it was watched", rule),
-                StepKind::SetRule { .. }
-                | StepKind::Gate { .. }
-                | StepKind::Checklist
-                | StepKind::DisableAll { .. } => md!("{} failed its gate", rule),
+                _ => md!("{} failed its gate", rule),
             };
             md!("❌ {}{}", how.bold(), tail)
         }
         StepStatus::Unknown => md!("⚠️ {}{}", md!("{} could not be checked", rule).bold(), tail),
+        StepStatus::Skipped => md!("⏭️ {}{}", md!("{} was skipped", rule).bold(), tail),
         StepStatus::Undone => md!("↩️ {}{}", md!("{} is undone", rule).bold(), tail),
         StepStatus::Pending | StepStatus::Running => md!("⏳ {}{}", md!("{} is being checked", rule).bold(), tail),
     }
@@ -139,7 +137,8 @@ fn consequence(run: &Run, progress: &StepProgress) -> Markup {
             | StepStatus::Failed
             | StepStatus::Inconclusive
             | StepStatus::Unknown
-            | StepStatus::Undone,
+            | StepStatus::Undone
+            | StepStatus::Skipped,
             _,
         ) => Markup::default(),
     }

@@ -44,7 +44,16 @@ impl Story {
 
     pub fn planned(self, steps: Vec<Step>, on_gate_failure: OnGateFailure) -> Self {
         let Event::Requested { command, environment, .. } = self.journal[0].event.clone() else { unreachable!() };
-        let plan = Plan { version: PLAN_VERSION, command, environment, steps, on_gate_failure };
+        let plan = Plan {
+            version: PLAN_VERSION,
+            command,
+            environment,
+            steps,
+            on_gate_failure,
+            approval: None,
+            world: None,
+            notify: Vec::new(),
+        };
         let digest = plan.digest();
         self.then(Event::Planned { plan, digest })
     }
@@ -129,7 +138,7 @@ pub fn steps(name: &str, from: RuleState, on_inconclusive: OnInconclusive) -> Ve
     let bus = "alchemiser-trading-events-dev".to_owned();
     let set = StepKind::SetRule { rule: rule(name), bus, from, to: RuleState::Enabled };
     let lasting = SignedDuration::from_mins(2);
-    let watch = StepKind::Watch { rule: rule(name), lasting, poll: SignedDuration::from_secs(15) };
+    let watch = StepKind::Watch { rule: rule(name), lasting, poll: SignedDuration::from_secs(15), also: Vec::new() };
     let gate = StepKind::Gate { rule: rule(name), settle: SignedDuration::from_mins(1), on_inconclusive };
     let undo = (!from.is_enabled()).then_some(RuleState::Disabled);
     [("enable", set, undo), ("watch", watch, None), ("gate", gate, None)]
@@ -503,6 +512,11 @@ pub fn in_context<T>(view: impl FnOnce(&ViewContext<'_>) -> T) -> T {
         on_gate_failure: OnGateFailure::Hold,
         on_inconclusive: OnInconclusive::Finish,
         window: None,
+        roles: Roles::default(),
+        approvals: Approvals::default(),
+        safeguards: Safeguards::default(),
+        notify: Notify::default(),
+        promote_from: None,
     };
     view(&ViewContext {
         environments: &[("dev".to_owned(), environment)].into(),

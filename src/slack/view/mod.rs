@@ -59,6 +59,26 @@ pub mod action {
     pub const ANSWER_CONTINUE: &str = "answer:continue";
     /// Undo what the run did.
     pub const ANSWER_UNDO: &str = "answer:undo";
+    /// Try a failed step, or an ended run, again.
+    pub const RETRY: &str = "retry";
+    /// Approve. The value names run, plan digest and subject.
+    pub const APPROVE: &str = "approve";
+    /// Reject; asks for a reason. The value as of approving.
+    pub const REJECT: &str = "reject";
+    /// Override a safeguard; asks for a reason. The value names run, plan digest and safeguard.
+    pub const OVERRIDE: &str = "override";
+    /// Object to a run; asks for a reason.
+    pub const OBJECT: &str = "object";
+    /// Begin nothing new in a run.
+    pub const PAUSE: &str = "pause";
+    /// Go on with a paused run.
+    pub const RESUME: &str = "resume";
+    /// Leave out the step under way; asks for a reason.
+    pub const SKIP: &str = "skip";
+    /// Call the escalation contact.
+    pub const ESCALATE: &str = "escalate";
+    /// Roll back now, after the confirmation. The value names the environment, and the run of the card if there is one.
+    pub const ROLL_BACK: &str = "rollback:now";
     /// Queue a command behind the run that holds its environment.
     pub const QUEUE: &str = "queue";
 }

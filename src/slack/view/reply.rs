@@ -96,6 +96,7 @@ pub fn answer_accepted(run: &Run, answer: Answer) -> Message {
         Answer::WaitOn => "waits on for traffic and then decides again",
         Answer::Continue => "continues, although it is not proven",
         Answer::Undo => "undoes what it did, and ends",
+        Answer::Retry => "tries the step again",
     };
     draft.section(md!("👍 {} {}.", md!("{}", run.id).bold(), what));
     draft.finish()

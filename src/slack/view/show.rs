@@ -36,6 +36,7 @@ pub fn show(run: &Run, journal: &[Recorded], now: Timestamp) -> Message {
     let from = match &run.origin {
         Origin::Slack(_) => "in Slack",
         Origin::Terminal => "on a terminal",
+        Origin::Schedule => "on schedule",
     };
     let mut facts = vec![
         md!("{}", Markup::from(words::phase(run)).bold()),

@@ -74,6 +74,7 @@ pub fn said(event: &Event, run: &Run) -> String {
         Event::CancelRequested { actor } => {
             format!("{} asked to cancel; stopping at the next safe point", words::plain_actor(actor))
         }
+        Event::Safeguarded { checks } => format!("safeguards: {}", tally(checks)),
         Event::Preempted { by } => format!("rollback {by} goes first; stopping at the next safe point"),
         Event::Undoing { reason } => format!("undoing: {reason}"),
         Event::Undone { step, change } => {
@@ -92,6 +93,7 @@ pub fn said(event: &Event, run: &Run) -> String {
             let next = if next.is_empty() { String::new() } else { format!(" Next: {}", next.join("; ")) };
             format!("{} {}: {summary}{next}", run.id, outcome.word())
         }
+        _ => event.kind().replace('_', " "),
     }
 }
 

@@ -73,6 +73,7 @@ impl Teller<'_> {
                     Answer::WaitOn => "wait on for traffic",
                     Answer::Continue => "continue although it is not proven",
                     Answer::Undo => "undo what this run did",
+                    Answer::Retry => "try the step again",
                 };
                 md!("🗳️ {} chose to {}.", Markup::actor(actor), Markup::from(chose).bold())
             }
@@ -87,23 +88,7 @@ impl Teller<'_> {
             Event::Undoing { reason } if run.undoing.is_none() => {
                 md!("↩️ {}: {}", md!("Undoing what {} did", run.id).bold(), Markup::prose(&clip(reason, 900)))
             }
-            Event::CancelRequested { .. }
-            | Event::Preempted { .. }
-            | Event::Undoing { .. }
-            | Event::Requested { .. }
-            | Event::Observed { .. }
-            | Event::Planned { .. }
-            | Event::Waiting { .. }
-            | Event::Locked
-            | Event::Started { .. }
-            | Event::Applied { .. }
-            | Event::Checked { .. }
-            | Event::Finished { .. }
-            | Event::Troubled { .. }
-            | Event::Asked { .. }
-            | Event::Undone { .. }
-            | Event::RulesDisabled { .. }
-            | Event::Ended { .. } => return None,
+            _ => return None,
         };
         Some(section(text))
     }
@@ -147,16 +132,7 @@ impl Teller<'_> {
                 Some(checks::rules_disabled(run, rules, *elapsed_ms, *verified))
             }
             Event::Ended { .. } => self.ended(),
-            Event::Requested { .. }
-            | Event::Observed { .. }
-            | Event::Locked
-            | Event::Started { .. }
-            | Event::Applied { .. }
-            | Event::Checked { .. }
-            | Event::Answered { .. }
-            | Event::CancelRequested { .. }
-            | Event::Preempted { .. }
-            | Event::Undoing { .. } => None,
+            _ => None,
         }
     }
 
@@ -170,19 +146,17 @@ impl Teller<'_> {
             | StepStatus::Done
             | StepStatus::Already
             | StepStatus::Inconclusive
-            | StepStatus::Undone => false,
+            | StepStatus::Undone
+            | StepStatus::Skipped => false,
         };
         match &progress.step.kind {
             StepKind::Gate { .. } => Some(checks::gate(run, progress)),
-            StepKind::Watch { .. } if bad => Some(checks::gate(run, progress)),
+            StepKind::Watch { .. } | StepKind::WatchAll { .. } if bad => Some(checks::gate(run, progress)),
             StepKind::Checklist => Some(checks::checklist(run, progress)),
             StepKind::SetRule { rule, to, .. } if status == StepStatus::Already && to.is_enabled() => {
                 let checked = run.steps.iter().any(|other| match &other.step.kind {
                     StepKind::Gate { rule: gated, .. } => gated == rule,
-                    StepKind::SetRule { .. }
-                    | StepKind::Watch { .. }
-                    | StepKind::Checklist
-                    | StepKind::DisableAll { .. } => false,
+                    _ => false,
                 });
                 let still = if checked { " It is checked all the same." } else { "" };
                 Some(section(md!(
@@ -193,12 +167,12 @@ impl Teller<'_> {
             }
             // The rules were told one by one when they were disabled.
             StepKind::DisableAll { .. } if run.disabled.is_some() => None,
-            StepKind::SetRule { .. } | StepKind::DisableAll { .. } if bad => {
+            StepKind::SetRule { .. } | StepKind::Notify { .. } | StepKind::DisableAll { .. } if bad => {
                 let (mark, word) = words::step_mark(status);
                 let title = md!("{}: {}", progress.step.kind.title(), word).bold();
                 Some(section(md!("{} {}\n{}", mark, title, Markup::prose(&clip(&progress.summary, 1500)))))
             }
-            StepKind::SetRule { .. } | StepKind::Watch { .. } | StepKind::DisableAll { .. } => None,
+            _ => None,
         }
     }
 
@@ -287,7 +261,7 @@ fn plan_message(
 ) -> Option<Draft> {
     let speaks_itself = plan.steps.iter().all(|step| match step.kind {
         StepKind::Checklist | StepKind::DisableAll { .. } => true,
-        StepKind::SetRule { .. } | StepKind::Watch { .. } | StepKind::Gate { .. } => false,
+        _ => false,
     });
     if speaks_itself {
         return None;
@@ -323,9 +297,7 @@ fn rules_of_the_plan(plan: &Plan) -> Vec<Markup> {
         .iter()
         .filter_map(|step| match step.kind {
             StepKind::Gate { on_inconclusive, .. } => Some(on_inconclusive),
-            StepKind::SetRule { .. } | StepKind::Watch { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => {
-                None
-            }
+            _ => None,
         })
         .collect();
     if gates.is_empty() {

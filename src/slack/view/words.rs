@@ -63,13 +63,11 @@ pub fn subject(command: &Command) -> String {
         Command::Rollback { environment } => format!("rollback · {environment}"),
         Command::Restore { environment } => format!("restore · {environment}"),
         Command::Verify { environment } => format!("verify · {environment}"),
-        Command::Status { .. }
-        | Command::Runs { .. }
-        | Command::Show { .. }
-        | Command::Cancel { .. }
-        | Command::Answer { .. }
-        | Command::Whoami
-        | Command::Help { .. } => command.text(),
+        Command::Promote { environment, .. } => format!("promote · {environment}"),
+        Command::Hold { environment, .. } | Command::Release { environment, .. } => {
+            format!("{} · {environment}", command.name())
+        }
+        _ => command.text(),
     }
 }
 
@@ -84,6 +82,7 @@ pub fn step_mark(status: StepStatus) -> (&'static str, &'static str) {
         StepStatus::Inconclusive => ("❔", "not proven"),
         StepStatus::Unknown => ("⚠️", "unknown"),
         StepStatus::Undone => ("↩️", "undone"),
+        StepStatus::Skipped => ("⏭️", "skipped"),
     }
 }
 
@@ -107,6 +106,7 @@ pub fn outcome(run: &Run, outcome: Outcome) -> String {
         Outcome::Cancelled => "⏹️",
         Outcome::Preempted => "⏏️",
         Outcome::Refused => "🚫",
+        Outcome::Expired => "⌛",
     };
     let word = match (outcome, &run.command) {
         (Outcome::Unproven, Command::Enable { .. } | Command::Restore { .. }) => "enabled, not yet proven",
@@ -120,6 +120,9 @@ pub fn phase(run: &Run) -> String {
     match run.phase() {
         Phase::Planning => "🔎 looking and planning".to_owned(),
         Phase::Waiting => "⏸️ queued".to_owned(),
+        Phase::Approving => "🖐️ waiting for approval".to_owned(),
+        Phase::Scheduled => "🗓️ scheduled".to_owned(),
+        Phase::Paused => "⏸️ paused".to_owned(),
         Phase::Running if run.cancel.is_some() || run.preempted.is_some() => "⏹️ stopping".to_owned(),
         Phase::Running => "⏳ running".to_owned(),
         Phase::Asking => "❓ waiting for an answer".to_owned(),
@@ -240,7 +243,8 @@ fn alone(kind: &StepKind) -> Markup {
         StepKind::SetRule { from, to, .. } => md!("{}: {} → {}", title, from.word(), to.word()),
         StepKind::Watch { lasting, poll, .. } => md!("{}: for {}, looking every {}", title, *lasting, *poll),
         StepKind::Gate { settle, .. } => md!("{}: the gate decides after {}", title, *settle),
-        StepKind::Checklist => title,
+        StepKind::WatchAll { lasting, poll, .. } => md!("{}: for {}, looking every {}", title, *lasting, *poll),
+        StepKind::Notify { .. } | StepKind::Checklist => title,
         StepKind::DisableAll { rules, .. } => {
             md!("{}: {}", title, rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>().join(", "))
         }
@@ -253,7 +257,11 @@ fn follow_up(kind: &StepKind) -> Option<String> {
             Some(format!("watch for {}, looking every {}", span(*lasting), span(*poll)))
         }
         StepKind::Gate { settle, .. } => Some(format!("gate after {} more", span(*settle))),
-        StepKind::SetRule { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => None,
+        StepKind::SetRule { .. }
+        | StepKind::WatchAll { .. }
+        | StepKind::Notify { .. }
+        | StepKind::Checklist
+        | StepKind::DisableAll { .. } => None,
     }
 }
 

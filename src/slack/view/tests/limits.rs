@@ -112,7 +112,7 @@ fn hostile(evil: &str, many: usize, ending: u8) -> Vec<Recorded> {
     let step = |n: usize| {
         let kind = match n % 3 {
             0 => StepKind::SetRule { rule: rule(n), bus: e(), from: RuleState::Disabled, to: RuleState::Enabled },
-            1 => StepKind::Watch { rule: rule(n), lasting, poll: lasting },
+            1 => StepKind::Watch { rule: rule(n), lasting, poll: lasting, also: Vec::new() },
             _ => StepKind::Gate { rule: rule(n), settle: lasting, on_inconclusive: OnInconclusive::Ask },
         };
         Step { id: StepId(n.to_string()), kind, undo: Some(RuleState::Disabled), needs_person: true }
@@ -135,6 +135,9 @@ fn hostile(evil: &str, many: usize, ending: u8) -> Vec<Recorded> {
             .chain([Step { id: StepId("list".to_owned()), kind: StepKind::Checklist, undo: None, needs_person: false }])
             .collect(),
         on_gate_failure: OnGateFailure::Disable,
+        approval: None,
+        world: None,
+        notify: Vec::new(),
     };
     let alarm = || AlarmStatus { state: AlarmState::Alarm, reason: e(), since: None };
     let facts = Facts {
