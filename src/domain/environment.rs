@@ -15,6 +15,9 @@ pub struct Environment {
     /// The name that people type; filled in from the table's key.
     #[serde(skip_deserializing, default)]
     pub name: String,
+    /// Whom Alch calls when nobody decides; filled in from `contacts.escalation`.
+    #[serde(skip_deserializing, default)]
+    pub escalation: String,
     /// The AWS account's twelve digits. When given, Alch refuses to act in another.
     #[serde(default)]
     pub account: Option<String>,
