@@ -88,6 +88,11 @@ impl Environment {
         self.rules.iter().find(|rule| rule.name == name)
     }
 
+    /// Whether the whole of the safeguards is asked for a command of this name.
+    pub fn asks_safeguards(&self, command: &str) -> bool {
+        self.approval == ApprovalRule::Required && self.safeguards.commands.iter().any(|name| name == command)
+    }
+
     /// How many different people have to approve a command of this name.
     pub fn approvals_needed(&self, command: &str) -> u32 {
         let own = self.approvals.commands.get(command).and_then(|own| own.needed);
@@ -233,7 +238,8 @@ pub struct Safeguards {
     pub watch_after: Option<SignedDuration>,
     /// How long ago a rollback and re-enabling of the same version in `promote_from` may be.
     pub rehearsal: Option<SignedDuration>,
-    /// The commands that they are asked for, by name.
+    /// The commands that they are asked for, by name. Freezes, locks, the window and the stakeholders are asked for
+    /// whatever enables.
     pub commands: Vec<String>,
 }
 
@@ -244,7 +250,7 @@ impl Default for Safeguards {
             one_rule_per: None,
             watch_after: None,
             rehearsal: None,
-            commands: ["promote", "enable", "restore"].map(str::to_owned).to_vec(),
+            commands: vec!["promote".to_owned()],
         }
     }
 }

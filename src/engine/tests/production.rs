@@ -51,6 +51,7 @@ fn production(world: &Production) -> Environment {
     environment.approvals.needed = world.needed;
     environment.approvals.approve = if world.each { ApprovalMode::Each } else { ApprovalMode::Plan };
     environment.on_gate_failure = world.on_gate_failure;
+    environment.safeguards.commands = vec!["enable".to_owned()];
     environment.safeguards.watch_after = Some(SignedDuration::from_secs(10));
     environment.notify.slack = vec!["C1".to_owned()];
     environment.notify.topic = Some("topic".to_owned());
