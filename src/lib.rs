@@ -27,6 +27,7 @@ pub mod runbook;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod slack;
+pub mod step_up;
 pub mod store;
 pub mod terminal;
 pub mod web;
