@@ -155,12 +155,10 @@ impl Inner {
         let now = self.clock.now();
         let card = (self.look.card)(told.run, now);
         let (key, other) = if told.get(CARD_AGAIN).is_some() { (CARD_AGAIN, None) } else { (CARD, Some(CARD_AGAIN)) };
-        if told.ts(key).is_none() {
-            if self.post(told, &mut memory.own, card_to_post(key, place, &card)).await? {
-                memory.card_sent_at = Some(now);
-                return Ok(None);
-            }
-            // It was there already, from before a crash, and may show something older.
+        // If it turns out to be there already, from before a crash, it may show something older.
+        if told.ts(key).is_none() && self.post(told, &mut memory.own, card_to_post(key, place, &card)).await? {
+            memory.card_sent_at = Some(now);
+            return Ok(None);
         }
         let Some(shown) = told.get(key).cloned() else { return Ok(None) };
         let (Some(ts), channel, digest) = (shown.ts.clone(), shown.channel.clone(), digest(&card)) else {
