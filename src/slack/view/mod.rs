@@ -8,6 +8,7 @@ mod card;
 mod checks;
 mod home;
 mod markup;
+mod notices;
 mod plain;
 mod reply;
 mod show;
@@ -27,6 +28,7 @@ use jiff::SignedDuration;
 
 pub use card::{card, card_changes_at};
 pub use home::home;
+pub use notices::{Notice, notices};
 pub use plain::plain;
 pub use reply::{Who, answer_accepted, cancel_accepted, held, help, refusal, refused, stale_click, whoami};
 pub use show::{runs_list, show};
