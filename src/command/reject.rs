@@ -8,7 +8,7 @@ pub(super) const TOPIC: Topic = Topic {
     name: "reject",
     usage: "reject <run> <reason>",
     line: "Reject what a run asks for, with a reason",
-    long: "Ends the run without it having acted, or leaves out nothing when it asked to skip. The reason is journalled and shown in the run's thread. The requester may reject too. In the run's thread the run need not be named.",
+    long: "What the run asked for does not happen: a plan that is rejected ends the run before it has acted. The reason is journalled and shown in the run's thread. In the run's thread the run need not be named.",
     examples: &["R-42 \"the market is too nervous today\""],
     read,
 };
