@@ -5,7 +5,7 @@
 //! because a rollback must not depend on Slack; the journal then says so.
 
 mod refusal;
-mod window;
+pub(crate) mod window;
 
 #[cfg(test)]
 mod tests;

@@ -117,7 +117,7 @@ impl Requests {
 
     fn parsed(&self, text: &str, context: &Context, from: (Who, Place, Origin, ReplyTo)) -> Read {
         let (who, place, origin, reply) = from;
-        match command::parse(text, context) {
+        match command::parse(text, context, self.0.engine.clock().now()) {
             Ok(parsed) => Read::Ask { parsed, who, place, origin, pressed: Pressed::default(), reply },
             Err(refusal) => Read::Say { message: view::refused(&refusal), reply },
         }
