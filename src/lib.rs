@@ -20,6 +20,7 @@ pub mod control;
 pub mod domain;
 pub mod engine;
 pub mod journal;
+pub mod notice;
 pub mod policy;
 pub mod requests;
 pub mod runbook;

@@ -122,7 +122,11 @@ fn mends(checks: &[Check]) -> Vec<Markup> {
 /// What follows for the run from a gate that did not pass.
 fn consequence(run: &Run, progress: &StepProgress) -> Markup {
     let on_failure = run.plan.as_ref().map(|(plan, _): &(Plan, _)| plan.on_gate_failure);
+    let asks = run.plan.as_ref().is_some_and(|(plan, _)| plan.approval.is_some());
     match (progress.status, on_failure) {
+        (StepStatus::Failed | StepStatus::Unknown, Some(OnGateFailure::Hold)) if asks => {
+            md!("{} holds on a failed gate: nothing new begins, and the rules stay as they are.", &run.environment)
+        }
         (StepStatus::Failed | StepStatus::Unknown, Some(OnGateFailure::Hold)) => {
             md!("{} holds on a failed gate: the run stops here and leaves the rules as they are.", &run.environment)
         }
