@@ -104,10 +104,11 @@ impl Letter<'_> {
         if let Command::Promote { reason: Some(reason), .. } = &run.command {
             self.field("Why", &clip(reason));
         }
+        let word = if matches!(run.command, Command::Rollback { .. }) { "Clicked by" } else { "Approved by" };
         let approvals = run.round(&Subject::Plan).map_or(&[][..], |round| round.approvals.as_slice());
         for approval in approvals.iter().take(MAX_LINES) {
             let note = approval.note.as_deref().map(|note| format!(": {}", clip(note))).unwrap_or_default();
-            self.field("Approved by", &format!("{}, {}{note}", person(&approval.actor), self.time(approval.at)));
+            self.field(word, &format!("{}, {}{note}", person(&approval.actor), self.time(approval.at)));
         }
         for (safeguard, (_, by, reason)) in run.overridden.iter().take(MAX_LINES) {
             self.field("OVERRIDDEN", &format!("the safeguard {safeguard}, by {}: {}", person(by), clip(reason)));

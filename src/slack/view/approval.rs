@@ -43,33 +43,45 @@ pub fn message(question: &Question, now: &Run, context: &ViewContext<'_>) -> Opt
         true => environment.map(|environment| plan::approvers(environment, &now.command)).unwrap_or_default(),
         false => Markup::default(),
     };
-    match &round.subject {
-        Subject::Plan => whole_plan(&mut draft, question, round, now, context, mention),
-        Subject::Step(step) => {
-            draft.section(md!(
-                "🖐️ {} {}",
-                md!("{} asks for a go-ahead: {}", now.id, title(&question.asked, step)).bold(),
-                mention
-            ));
-            draft.lines(states(&question.asked, environment));
-        }
-        Subject::Skip(step) => {
-            let asked =
-                question.asked.skip.as_ref().map(|skip| (Markup::actor(&skip.actor), clip(&skip.reason, MAX_NOTE)));
-            let (who, why) = asked.unwrap_or_else(|| (md!("Somebody"), String::new()));
-            let what = md!("leave out {}", Markup::from(title(&question.asked, step)).bold());
-            draft.section(md!("⏭️ {} wants {} to {}: {} {}", who, now.id, what, why, mention));
-            draft.section(md!("What is left out is not shown to be well. Until somebody decides, the step goes on."));
-            draft.lines(states(&question.asked, environment));
-        }
-    }
+    let mark = if open { "🖐️" } else { "📋" };
+    draft.section(Markup::join([md!("{} {}", mark, headline(question, round, now, open).bold()), mention], " "));
     draft.lines(standing(round, now));
     if open {
-        let blocked = round.subject == Subject::Plan && !question.blocking().is_empty();
-        draft.buttons(buttons(question, round, now, environment, blocked), typed(question, round, now, context));
+        draft.typed(typed(question, round, now, context));
     }
-    draft.context(md!("{} · plan {}", now.id, round.digest.to_string()));
+    match &round.subject {
+        Subject::Plan => whole_plan(&mut draft, question, round, now, context),
+        Subject::Step(_) => draft.lines(states(&question.asked, environment)),
+        Subject::Skip(_) => {
+            if let Some(skip) = &question.asked.skip {
+                draft.section(md!("{} asked for it: {}", Markup::actor(&skip.actor), clip(&skip.reason, MAX_NOTE)));
+            }
+            let meanwhile = if open { " Until somebody decides, the step goes on." } else { "" };
+            draft.section(md!("What is left out is not shown to be well.{}", meanwhile));
+            draft.lines(states(&question.asked, environment));
+        }
+    }
+    if open {
+        let blocked = round.subject == Subject::Plan && !question.blocking().is_empty();
+        draft.buttons(buttons(question, round, now, environment, blocked), Markup::default());
+    }
+    draft.context(md!("{} · asked by {} · plan {}", now.id, Markup::actor(&now.actor), round.digest.to_string()));
     Some(draft.finish())
+}
+
+/// What is to be approved; once that is decided, what it was about.
+fn headline(question: &Question, round: &Round, now: &Run, open: bool) -> Markup {
+    let asked = &question.asked;
+    match &round.subject {
+        Subject::Plan => {
+            let again = asked.rounds.iter().any(|other| other.subject == Subject::Plan && other.superseded);
+            let title = if open { md!("{} needs approval", now.id) } else { md!("Plan of {}", now.id) };
+            let again = if again { ", anew because the world has moved" } else { "" };
+            md!("{}{}: {}", title, again, clip(&words::subject(&now.command), 150))
+        }
+        Subject::Step(step) => md!("{} asks for a go-ahead: {}", now.id, title(asked, step)),
+        Subject::Skip(step) => md!("Shall {} leave out “{}”?", now.id, title(asked, step)),
+    }
 }
 
 /// Whether a decision still counts: a run that stops takes none.
@@ -78,24 +90,9 @@ fn is_open(round: &Round, now: &Run) -> bool {
     round.is_open() && !stops
 }
 
-fn whole_plan(
-    draft: &mut Draft,
-    question: &Question,
-    round: &Round,
-    now: &Run,
-    context: &ViewContext<'_>,
-    mention: Markup,
-) {
+fn whole_plan(draft: &mut Draft, question: &Question, round: &Round, now: &Run, context: &ViewContext<'_>) {
     let asked = &question.asked;
     let environment = context.environments.get(&now.environment);
-    let again = asked.rounds.iter().any(|other| other.subject == Subject::Plan && other.superseded);
-    draft.section(md!(
-        "🖐️ {}{} · asked by {} {}",
-        md!("{} needs approval: {}", now.id, clip(&words::subject(&now.command), 150)).bold(),
-        if again { " (a new plan: the world has moved)" } else { "" },
-        Markup::actor(&now.actor),
-        mention,
-    ));
     if let Command::Promote { reason: Some(reason), .. } = &now.command {
         draft.section(md!("Why: {}", clip(reason, MAX_NOTE)));
     }
@@ -105,7 +102,9 @@ fn whole_plan(
     if let Some((planned, _)) = &asked.plan {
         let show = Markup::code(&clip(&format!("{} show {}", context.command_word, now.id), 100));
         plan::steps(draft, planned, &show);
-        draft.section(when(now, round, planned.expected()));
+        if is_open(round, now) || now.starts_at().is_some() {
+            draft.section(when(now, round, planned.expected()));
+        }
         draft.lines(plan::consequences(planned, context));
         draft.lines(plan::safeguard_lines(&asked.safeguards, &question.overridden));
         draft.lines(plan::world(planned, asked.facts.as_ref().map(|(_, facts)| facts), environment));
@@ -186,12 +185,7 @@ fn standing(round: &Round, run: &Run) -> Vec<Markup> {
         });
         md!("⏹️ {}: {} {}.", Markup::from("Not decided").bold(), run.id, how)
     } else {
-        md!(
-            "⏳ {} of {} approved; it stands until {}.",
-            given,
-            words::count(needed as i64, "approval"),
-            Markup::day(round.until)
-        )
+        md!("⏳ {} of {} approved; it stands until {}.", given, needed, Markup::day(round.until))
     });
     lines
 }
@@ -223,7 +217,7 @@ fn buttons(
     if !blocked {
         buttons.push(button("Approve", action::APPROVE, value.clone(), Style::Primary));
     }
-    buttons.push(button("Reject…", action::REJECT, value, Style::Danger));
+    buttons.push(button("Reject", action::REJECT, value, Style::Danger));
     let may_override = environment.is_some_and(|environment| !environment.approvals.overriders.is_empty());
     if blocked && may_override {
         let overridable = question.blocking().into_iter().filter(|check| lifted_by(check).is_none()).take(7);

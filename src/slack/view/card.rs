@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::blocks::Draft;
 use super::markup::{Markup, clip, md};
-use super::{ViewContext, approval, buttons, checks, plan, signals, words};
+use super::{ViewContext, buttons, checks, notices, plan, signals, words};
 use crate::domain::{Command, Ended, Phase, Round, Run, StepId, StepKind, StepProgress, StepStatus, Subject};
 use crate::slack::message::Message;
 
@@ -151,8 +151,9 @@ fn end(run: &Run, ended: &Ended, context: &ViewContext<'_>) -> Vec<Markup> {
         lines.push(md!("*To undo or go on:*"));
         lines.push(next_commands(&ended.next, context));
     }
-    if let (Command::Rollback { .. }, Some(round)) = (&run.command, run.rounds.last()) {
-        lines.extend(round.approvals.iter().map(|approval| md!("Clicked by {}", approval::by(approval))));
+    lines.extend(notices::approved_by(run));
+    if let Command::Hold { .. } | Command::Release { .. } = run.command {
+        return lines;
     }
     lines.push(md!("Ended {}, after {}.", Markup::day(ended.at), words::between(run.requested_at, ended.at)));
     lines
@@ -169,7 +170,8 @@ pub fn next_commands(next: &[String], context: &ViewContext<'_>) -> Markup {
 
 fn steps(run: &Run, now: Timestamp) -> Vec<Markup> {
     // The emergency path is told rule by rule instead.
-    if run.disabled.is_some() {
+    let rollback = matches!(run.command, Command::Rollback { .. });
+    if run.disabled.is_some() || (rollback && run.steps.iter().all(|step| step.started_at.is_none())) {
         return Vec::new();
     }
     let all = run.steps.len();

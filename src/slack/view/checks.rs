@@ -96,6 +96,23 @@ pub fn line(check: &Check) -> Markup {
     }
 }
 
+/// A check whose verdict is not what it was, or an alarm whose state is not. What is new counts as well unless it says
+/// otherwise.
+pub fn changed(before: &[Check], check: &Check) -> Option<Markup> {
+    let earlier = before.iter().find(|earlier| earlier.name == check.name && earlier.title == check.title);
+    let is_alarm = check.name.starts_with("alarm");
+    let differs = match earlier {
+        Some(earlier) => earlier.verdict != check.verdict || (is_alarm && earlier.value != check.value),
+        None => check.verdict > Verdict::Inconclusive,
+    };
+    let was = match earlier {
+        Some(earlier) if is_alarm => format!(" (was {})", clip(&earlier.value, 120)),
+        Some(earlier) => format!(" (was {})", earlier.verdict.word()),
+        None => String::new(),
+    };
+    differs.then(|| md!("{}{}", line(check), was))
+}
+
 /// The checks that decided, with why and what to do: those of the worst verdict, for the rest is in the table. Checks
 /// with the same reason share a line.
 fn mends(checks: &[Check]) -> Vec<Markup> {

@@ -3,7 +3,10 @@
 use super::blocks::{Button, Draft, Style};
 use super::markup::{Markup, clip, md};
 use super::{ViewContext, action, approval, card, plan, thread, words};
-use crate::domain::{Command, Delivery, Destination, Event, Moment, Recorded, Run, StepKind, Subject};
+use crate::domain::{
+    Command, Delivery, Destination, Event, Moment, Plan, Recorded, Run, StepId, StepKind, StepProgress, StepStatus,
+    Subject,
+};
 use crate::slack::message::Message;
 
 /// The longest reason of a person.
@@ -41,13 +44,13 @@ pub fn notices(journal: &[Recorded], context: &ViewContext<'_>) -> Vec<NoticeMes
     before.into_iter().chain(after).collect()
 }
 
-fn is_notify(run: &Run, step: &crate::domain::StepId) -> bool {
+fn is_notify(run: &Run, step: &StepId) -> bool {
     run.step(step).is_some_and(|progress| matches!(progress.step.kind, StepKind::Notify { .. }))
 }
 
 /// Whether the step that tells has begun, although Slack had nobody to tell.
 fn told_topic(run: &Run) -> bool {
-    let begun = |progress: &crate::domain::StepProgress| progress.started_at.is_some();
+    let begun = |progress: &StepProgress| progress.started_at.is_some();
     run.steps.iter().any(|progress| matches!(progress.step.kind, StepKind::Notify { .. }) && begun(progress))
 }
 
@@ -76,7 +79,10 @@ fn before_message(run: &Run, context: &ViewContext<'_>) -> Message {
         let ends = run.last_at.checked_add(planned.expected()).unwrap_or(jiff::Timestamp::MAX);
         draft.section(md!("Begins {}, ends about {}.", Markup::day(run.last_at), Markup::day(ends)));
         let show = Markup::code(&clip(&format!("{} show {}", context.command_word, run.id), 100));
-        plan::steps(&mut draft, planned, &show);
+        // What this message itself does need not be said.
+        let steps =
+            planned.steps.iter().filter(|step| !matches!(step.kind, StepKind::Notify { .. })).cloned().collect();
+        plan::steps(&mut draft, &Plan { steps, ..planned.clone() }, &show);
         draft.lines(plan::world(planned, None, None));
     }
     let object = Button {
@@ -111,6 +117,7 @@ fn after_message(run: &Run, context: &ViewContext<'_>) -> Message {
         let environment = context.environments.get(&run.environment);
         draft.lines([md!("{} now", &run.environment).bold(), words::rule_states(&ended.rules, environment).cut(700)]);
     }
+    draft.lines(gates(run));
     draft.lines(why(run));
     draft.lines(approved_by(run));
     if !ended.next.is_empty() {
@@ -132,11 +139,37 @@ fn why(run: &Run) -> Vec<Markup> {
     }
 }
 
+/// How the gates and watches came out: how many passed, and the others by name.
+pub fn gates(run: &Run) -> Option<Markup> {
+    run.plan.as_ref().filter(|(plan, _)| plan.approval.is_some())?;
+    let judged: Vec<&StepProgress> = run
+        .steps
+        .iter()
+        .filter(|progress| match progress.step.kind {
+            StepKind::Gate { .. } | StepKind::WatchAll { .. } => progress.status.is_over(),
+            // The gate speaks for a watch that went well.
+            StepKind::Watch { .. } => progress.status.is_over() && progress.status != StepStatus::Done,
+            StepKind::SetRule { .. } | StepKind::Notify { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => {
+                false
+            }
+        })
+        .collect();
+    let passes = |progress: &&&StepProgress| matches!(progress.status, StepStatus::Done | StepStatus::Already);
+    let passed = judged.iter().filter(passes).count();
+    let others = judged.iter().filter(|progress| !passes(progress)).take(12).map(|progress| {
+        let (mark, word) = words::step_mark(progress.status);
+        md!("{} {}: {}", mark, clip(&progress.step.kind.title(), 90), word)
+    });
+    let all = md!("Checks: {} of {} gates and watches passed", passed, judged.len());
+    (!judged.is_empty()).then(|| Markup::join(std::iter::once(all.clone()).chain(others), "\n"))
+}
+
 /// Who approved the plan, and who overrode what.
 pub fn approved_by(run: &Run) -> Vec<Markup> {
+    let word = if matches!(run.command, Command::Rollback { .. }) { "Clicked" } else { "Approved" };
     let round = run.round(&Subject::Plan).filter(|round| !round.approvals.is_empty());
     let approvals = round.into_iter().flat_map(|round| &round.approvals);
-    let mut lines: Vec<Markup> = approvals.take(8).map(|given| md!("Approved by {}", approval::by(given))).collect();
+    let mut lines: Vec<Markup> = approvals.take(8).map(|given| md!("{} by {}", word, approval::by(given))).collect();
     lines.extend(run.overridden.iter().take(8).map(|(safeguard, (at, by, reason))| {
         md!(
             "⚠️ {} by {} {}: {}",
@@ -149,17 +182,28 @@ pub fn approved_by(run: &Run) -> Vec<Markup> {
     lines
 }
 
+/// What came of telling the plan's destinations.
+fn results(run: &Run, moment: Moment) -> impl Iterator<Item = &Delivery> {
+    let destinations = run.plan.iter().flat_map(|(plan, _)| &plan.notify);
+    destinations
+        .filter_map(move |to| run.deliveries.iter().find(|delivery| delivery.moment == moment && delivery.to == *to))
+}
+
+/// Whether everybody has a receipt, or a reason for having none.
+pub fn is_complete(run: &Run, moment: Moment) -> bool {
+    let all = run.plan.as_ref().map_or(0, |(plan, _)| plan.notify.len());
+    all > 0 && results(run, moment).count() == all
+}
+
 /// What the thread says once everybody has a receipt, or a reason for having none.
 pub fn told(before: &Run, run: &Run, moment: Moment, to: &Destination) -> Option<Draft> {
     let of = |run: &Run, to: &Destination| {
         run.deliveries.iter().find(|delivery| delivery.moment == moment && delivery.to == *to).cloned()
     };
-    let (plan, _) = run.plan.as_ref()?;
-    let all: Vec<Delivery> = plan.notify.iter().filter_map(|to| of(run, to)).collect();
-    let complete = !plan.notify.is_empty() && all.len() == plan.notify.len();
-    if !complete || of(before, to) == of(run, to) {
+    if !is_complete(run, moment) || of(before, to) == of(run, to) {
         return None;
     }
+    let all: Vec<&Delivery> = results(run, moment).collect();
     let (good, bad): (Vec<&Delivery>, Vec<&Delivery>) = all.iter().partition(|delivery| delivery.receipt.is_ok());
     let when = match moment {
         Moment::Before => "before it begins",

@@ -114,9 +114,9 @@ impl Signal<'_> {
                 ]
             }
             Event::Escalated { actor, contact, reason } => vec![md!(
-                "📣 {} {}: {}",
+                "📣 {}: {}: {}",
                 Markup::contact(contact),
-                md!("{} called you to {}", Markup::actor(actor), run.id).bold(),
+                md!("{} calls you to {}", Markup::actor(actor), run.id).bold(),
                 Markup::prose(&clip(reason, MAX_REASON)),
             )],
             Event::Overridden { safeguard, actor, reason, .. }
@@ -179,15 +179,16 @@ impl Signal<'_> {
         let environment = self.context.environments.get(&run.environment);
         let who = environment.map(|environment| plan::approvers(environment, &run.command)).unwrap_or_default();
         let where_to = if is_rollback(run) { "The button is on the card." } else { "The buttons are above." };
-        Some(vec![md!(
-            "⏰ {} {}: {} of {}, until {}. {}",
-            who,
-            md!("{} still waits for a decision about {}", run.id, self.what(subject)).bold(),
+        let title = md!("Still to be decided: {}", self.what(subject)).bold();
+        let said = md!(
+            "⏰ {}: {} of {} approved, until {}. {}",
+            title,
             round.approvals.len(),
-            words::count(i64::from(round.needed), "approval"),
+            round.needed as usize,
             Markup::day(round.until),
             where_to,
-        )])
+        );
+        Some(vec![Markup::join([said, who], " ")])
     }
 
     fn overridden(&self, safeguard: &str, actor: &Actor, reason: &str) -> Vec<Markup> {

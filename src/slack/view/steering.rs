@@ -34,7 +34,8 @@ pub fn rejected(run: &Run) -> Message {
 pub fn overridden(run: &Run, safeguard: &str) -> Message {
     let blocking = run.blocking();
     let then = if blocking.is_empty() {
-        md!("It can be approved now, by one person more than without an override.")
+        let needed = run.round(&Subject::Plan).map_or(1, |round| round.needed);
+        md!("It can be approved now, and needs {}.", words::count(i64::from(needed), "approval"))
     } else {
         md!("Still blocking: {}", plan::titles(&blocking))
     };

@@ -12,8 +12,8 @@ use super::markup::{Markup, clip, md};
 use super::signals::{self, Signal};
 use super::{ViewContext, buttons, card, checks, notices, plan, words};
 use crate::domain::{
-    Change, Check, Command, Environment, Event, Hold, HoldKind, Outcome, Recorded, RuleState, Run, StepId, StepKind,
-    StepProgress, StepStatus, Subject, Verdict,
+    Change, Check, Command, Environment, Event, Hold, HoldKind, Moment, Outcome, Recorded, RuleState, Run, StepId,
+    StepKind, StepProgress, StepStatus, Subject, Verdict,
 };
 use crate::slack::message::Message;
 
@@ -250,7 +250,7 @@ impl Teller<'_> {
         if !told || Verdict::of(now) == Verdict::Fail {
             return None;
         }
-        let changes: Vec<Markup> = now.iter().filter_map(|check| changed(before, check)).collect();
+        let changes: Vec<Markup> = now.iter().filter_map(|check| checks::changed(before, check)).collect();
         if changes.is_empty() {
             return None;
         }
@@ -281,7 +281,7 @@ impl Teller<'_> {
         if status == StepStatus::Skipped {
             let title = md!("“{}” was left out", clip(&progress.step.kind.title(), 90)).bold();
             let summary = Markup::prose(&clip(&progress.summary, 900));
-            return Some(section(md!("⏭️ {}: what it would have shown is not known. {}", title, summary)));
+            return Some(section(md!("⏭️ {}: what it would have shown is not known.\n{}", title, summary)));
         }
         match &progress.step.kind {
             StepKind::Gate { .. } => Some(checks::gate(run, progress)),
@@ -308,6 +308,8 @@ impl Teller<'_> {
                     still
                 )))
             }
+            // Who could not be told was told when that was known of everybody.
+            StepKind::Notify { .. } if notices::is_complete(run, Moment::Before) => None,
             // The rules were told one by one when they were disabled.
             StepKind::DisableAll { .. } if run.disabled.is_some() => None,
             StepKind::SetRule { .. } | StepKind::Notify { .. } | StepKind::DisableAll { .. } if bad => {
@@ -354,7 +356,7 @@ impl Teller<'_> {
             let states = words::rule_states(&ended.rules, self.environment()).cut(1000);
             draft.lines([md!("{}", md!("{} now", &run.environment).bold()), states]);
         }
-        draft.lines(self.checks_of_the_end());
+        draft.lines(notices::gates(run));
         draft.lines(notices::approved_by(run));
         if !ended.next.is_empty() {
             let title = if nothing_changed { "Next" } else { "To undo or go on" };
@@ -370,19 +372,6 @@ impl Teller<'_> {
             words::between(run.requested_at, ended.at)
         ));
         Some(draft)
-    }
-
-    /// How the gates of an approved run came out: those who approved it want to know, without scrolling.
-    fn checks_of_the_end(&self) -> Option<Markup> {
-        let run = &self.run;
-        run.plan.as_ref().filter(|(plan, _)| plan.approval.is_some())?;
-        let gates = run.steps.iter().filter(|progress| {
-            let gate = matches!(progress.step.kind, StepKind::Gate { .. } | StepKind::WatchAll { .. });
-            gate && progress.status.is_over()
-        });
-        let all: Vec<StepStatus> = gates.map(|progress| progress.status).collect();
-        let passed = all.iter().filter(|status| matches!(status, StepStatus::Done | StepStatus::Already)).count();
-        (!all.is_empty()).then(|| md!("Checks: {} of {} gates and watches passed", passed, all.len()))
     }
 
     fn contacts(&self) -> Markup {
@@ -407,23 +396,6 @@ fn section(text: Markup) -> Draft {
     let mut draft = Draft::new();
     draft.section(text);
     draft
-}
-
-/// A check whose verdict is not what it was, or an alarm whose state is not. What is new counts as well unless it says
-/// otherwise.
-fn changed(before: &[Check], check: &Check) -> Option<Markup> {
-    let earlier = before.iter().find(|earlier| earlier.name == check.name && earlier.title == check.title);
-    let is_alarm = check.name.starts_with("alarm");
-    let differs = match earlier {
-        Some(earlier) => earlier.verdict != check.verdict || (is_alarm && earlier.value != check.value),
-        None => check.verdict > Verdict::Inconclusive,
-    };
-    let was = match earlier {
-        Some(earlier) if is_alarm => format!(" (was {})", clip(&earlier.value, 120)),
-        Some(earlier) => format!(" (was {})", earlier.verdict.word()),
-        None => String::new(),
-    };
-    differs.then(|| md!("{}{}", checks::line(check), was))
 }
 
 fn undone(progress: Option<&StepProgress>, step: &StepId, change: &Change) -> Markup {
