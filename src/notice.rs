@@ -166,9 +166,10 @@ impl Letter<'_> {
         self.blank();
     }
 
+    /// A title with its items; `none` stands for it all when there are none, and nothing when that is empty.
     fn list(&mut self, title: &str, items: &[String], none: &str) {
         if items.is_empty() {
-            return if none.is_empty() { () } else { self.paragraph(none) };
+            return self.paragraph(none);
         }
         self.lines.push(title.to_owned());
         for item in items.iter().take(MAX_LINES) {
