@@ -29,3 +29,4 @@ pub mod slack;
 pub mod store;
 pub mod terminal;
 pub mod web;
+pub mod window;

@@ -17,8 +17,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &[]),
     ("journal", &["domain"]),
     ("command", &["domain"]),
-    ("policy", &["domain"]),
-    ("checks", &["domain"]),
+    ("window", &["domain"]),
+    ("policy", &["domain", "window"]),
+    ("checks", &["domain", "window"]),
     ("runbook", &["domain", "checks", "aws"]),
     // What a reading of AWS has to answer is said by the checks.
     ("aws", &["domain", "checks"]),
@@ -61,7 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that are pure: values in, values out. They wait for nothing and ask the machine for nothing.
-const PURE: &[&str] = &["domain", "journal", "command", "policy", "checks", "slack::message", "slack::view"];
+const PURE: &[&str] = &["domain", "journal", "command", "window", "policy", "checks", "slack::message", "slack::view"];
 
 /// The crates that `domain` rests on: values, their JSON and their digests.
 const CRATES_OF_DOMAIN: &[&str] = &["std", "serde", "serde_json", "jiff", "sha2", "hex", "thiserror"];
