@@ -7,6 +7,7 @@ mod execute;
 mod interlock;
 mod next;
 mod scheduler;
+mod soak;
 #[cfg(test)]
 mod tests;
 
