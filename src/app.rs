@@ -133,6 +133,8 @@ impl App {
         if takes_requests {
             let (requests, token) = (self.requests.clone(), inner.clone());
             loops.spawn(async move { requests.run(token).await });
+            let (engine, token) = (self.engine.clone(), inner.clone());
+            loops.spawn(async move { engine.keep_soaks(token).await });
         }
         let telling = CancellationToken::new();
         let mut told = None;

@@ -31,3 +31,4 @@ pub mod step_up;
 pub mod store;
 pub mod terminal;
 pub mod web;
+pub mod window;

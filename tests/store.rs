@@ -328,3 +328,58 @@ async fn a_second_process_on_the_same_file_is_refused_and_a_restart_frees_the_le
     let store = Store::open(&url).await.unwrap();
     assert_eq!(store.claim("alive", at(1), at(2)).await.unwrap().unwrap().run, run);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_of_an_environment_are_read_since_a_time_the_newest_first() {
+    on_each_database(async |store, _| {
+        for (environment, second) in [("dev", 0), ("prod", 10), ("dev", 20), ("dev", 30)] {
+            new_run(store, environment, at(second)).await;
+        }
+        store.signal(RunId(3), &[Event::Locked, ended()], at(40)).await.unwrap();
+        let since = async |second| store.runs_since("dev", at(second)).await.unwrap();
+        let ids = |runs: &[alch::domain::Run]| runs.iter().map(|run| run.id.0).collect::<Vec<_>>();
+        assert_eq!(ids(&since(0).await), [4, 3, 1]);
+        assert_eq!(ids(&since(20).await), [4, 3]);
+        assert_eq!(ids(&since(31).await), Vec::<i64>::new());
+        let folded = store.run(RunId(3)).await.unwrap();
+        assert_eq!(since(20).await.pop(), folded);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_runs_that_changed_rules_are_among_the_changes() {
+    on_each_database(async |store, _| {
+        let rolled_back = Event::RulesDisabled { rules: Vec::new(), elapsed_ms: 1, verified: true };
+        let one = new_run(store, "dev", at(0)).await;
+        new_run(store, "dev", at(1)).await;
+        store.signal(one, &[rolled_back.clone(), ended()], at(2)).await.unwrap();
+        let other = new_run(store, "prod", at(3)).await;
+        store.signal(other, &[rolled_back], at(4)).await.unwrap();
+        let found = store.recent_changes("dev", 100).await.unwrap();
+        assert_eq!(found.iter().map(|run| run.id).collect::<Vec<_>>(), [one]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pulse_changes_with_every_beginning_and_end() {
+    on_each_database(async |store, _| {
+        let mut seen = vec![store.pulse("dev").await.unwrap()];
+        let run = new_run(store, "dev", at(0)).await;
+        seen.push(store.pulse("dev").await.unwrap());
+        store.signal(run, &[Event::Locked], at(1)).await.unwrap();
+        new_run(store, "prod", at(1)).await;
+        assert_eq!(store.pulse("dev").await.unwrap(), seen[1]);
+        store.signal(run, &[ended()], at(2)).await.unwrap();
+        seen.push(store.pulse("dev").await.unwrap());
+        // One that began and ended between two looks.
+        let short = new_run(store, "dev", at(3)).await;
+        store.signal(short, &[ended()], at(3)).await.unwrap();
+        seen.push(store.pulse("dev").await.unwrap());
+        for (index, pulse) in seen.iter().enumerate() {
+            assert!(!seen[..index].contains(pulse), "{seen:?}");
+        }
+    })
+    .await;
+}

@@ -17,10 +17,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &[]),
     ("journal", &["domain"]),
     // When the next deployment window opens: a time that people may ask for.
-    ("command", &["domain", "policy"]),
-    ("policy", &["domain"]),
+    ("command", &["domain", "window"]),
+    ("window", &["domain"]),
     ("notice", &["domain"]),
-    ("checks", &["domain"]),
+    ("policy", &["domain", "window"]),
+    ("checks", &["domain", "window"]),
     ("runbook", &["domain", "checks", "aws"]),
     // What a reading of AWS has to answer is said by the checks.
     ("aws", &["domain", "checks"]),
@@ -63,7 +64,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that are pure: values in, values out. They wait for nothing and ask the machine for nothing.
-const PURE: &[&str] = &["domain", "journal", "command", "policy", "checks", "notice", "slack::message", "slack::view"];
+const PURE: &[&str] =
+    &["domain", "journal", "command", "window", "policy", "checks", "notice", "slack::message", "slack::view"];
 
 /// The crates that `domain` rests on: values, their JSON and their digests.
 const CRATES_OF_DOMAIN: &[&str] = &["std", "serde", "serde_json", "jiff", "sha2", "hex", "thiserror"];

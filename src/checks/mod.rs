@@ -1,5 +1,6 @@
-//! From what was read of the world to verdicts: the gate of a rule, and the checklist of an environment. Pure: the
-//! reading is done in `aws`, the time is a parameter. Anything that is not positively shown is never a pass.
+//! From what was read of the world to verdicts: the gate of a rule, the checklist of an environment, and the safeguards
+//! of production. Pure: the reading is done in `aws`, the time is a parameter. Anything that is not positively shown is
+//! never a pass.
 
 pub mod checklist;
 pub mod gate;

@@ -1,6 +1,6 @@
 //! Words that several checks use.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{AlarmState, AlarmStatus};
 
@@ -47,4 +47,19 @@ pub(super) fn sentence(text: &str) -> String {
     let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
     let text = format!("{first}{}", chars.as_str());
     if text.ends_with(['.', '!', '?']) { text } else { format!("{text}.") }
+}
+
+/// A length of time for people, in whole minutes and never more than it is: `18 h 20 min`, `24 h`, `40 min`, `15 s`.
+/// From two days on in days: `30 d`, `2 d 6 h`.
+pub(super) fn lasting(span: SignedDuration) -> String {
+    let seconds = span.as_secs().max(0);
+    let of = |big: i64, unit: &str, small: i64, small_unit: &str| {
+        if small == 0 { format!("{big} {unit}") } else { format!("{big} {unit} {small} {small_unit}") }
+    };
+    match seconds {
+        1..60 => format!("{seconds} s"),
+        0..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => of(seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
+        _ => of(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    }
 }

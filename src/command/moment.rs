@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 
 use super::{Known, Quoted};
 use crate::domain::Window;
-use crate::policy::window::{is_open, next_opening};
+use crate::window::{is_open, next_opening};
 
 /// How far ahead something can be asked for.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 60);

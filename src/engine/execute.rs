@@ -37,7 +37,8 @@ const QUEUE_LOOK: SignedDuration = SignedDuration::from_mins(1);
 pub(super) const DATABASE_RETRY: Duration = Duration::from_secs(1);
 /// Before a run is taken up again whose driving panicked.
 const PANIC_RETRY: Duration = Duration::from_secs(10);
-/// How many runs back the last wanted state of a rule is looked for.
+/// How many runs back that changed rules the last wanted state of one is looked for. Runs that only looked do not count:
+/// a soak alone makes one an hour.
 const HISTORY: i64 = 100;
 
 /// An environment with its AWS.
@@ -103,7 +104,7 @@ impl Engine {
     /// When the database fails.
     pub async fn wanted_states(&self, environment: &str) -> Result<BTreeMap<String, RuleState>, StoreError> {
         let mut wanted = BTreeMap::new();
-        for run in self.0.store.recent_runs(Some(environment), HISTORY).await? {
+        for run in self.0.store.recent_changes(environment, HISTORY).await? {
             let disabled = run.disabled.iter().flatten();
             let disabled = disabled.map(|outcome| (outcome.rule.name.clone(), RuleState::Disabled));
             for (rule, state) in run.set_states().into_iter().chain(disabled) {
@@ -158,7 +159,7 @@ impl Engine {
         &self,
         environment: &str,
     ) -> Result<Option<(RunId, BTreeMap<String, RuleState>)>, StoreError> {
-        for run in self.0.store.recent_runs(Some(environment), HISTORY).await? {
+        for run in self.0.store.recent_changes(environment, HISTORY).await? {
             let before: BTreeMap<String, RuleState> = run
                 .disabled
                 .iter()

@@ -11,6 +11,7 @@ mod next;
 mod prepare;
 mod publish;
 mod scheduler;
+mod soak;
 #[cfg(test)]
 mod tests;
 

@@ -5,14 +5,14 @@
 //! because a rollback must not depend on Slack; the journal then says so.
 
 mod refusal;
-pub(crate) mod window;
 
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
 
-use crate::domain::{Actor, ApprovalRule, Command, Environment, Standing};
+use crate::domain::{Actor, ApprovalRule, Command, Environment, Standing, Window};
+use crate::window::{self, LOOK_AHEAD_DAYS};
 
 pub use refusal::Refusal;
 
@@ -214,7 +214,22 @@ fn check_environment(request: &Request<'_>, weight: Weight) -> Result<(), Refusa
         return Err(Refusal::needs_approval(request.command, environment, &request.house.command_word));
     }
     match (request.command, &environment.window) {
-        (Command::Enable { .. } | Command::Restore { .. }, Some(window)) => window::check(window, environment, request),
+        (Command::Enable { .. } | Command::Restore { .. }, Some(window)) => check_window(window, environment, request),
         _ => Ok(()),
     }
+}
+
+/// Refuses when the window is closed.
+fn check_window(window: &Window, environment: &Environment, request: &Request<'_>) -> Result<(), Refusal> {
+    if window::is_open(window, request.now) {
+        return Ok(());
+    }
+    Err(Refusal::WindowClosed {
+        command: request.command.text(),
+        environment: environment.name.clone(),
+        opens: window::next_opening(window, request.now).map_or_else(
+            || format!("It does not open within {LOOK_AHEAD_DAYS} days."),
+            |opens| format!("It opens on {}.", opens.strftime("%A, %Y-%m-%d at %H:%M %Z")),
+        ),
+    })
 }

@@ -21,6 +21,13 @@ pub struct NewRun<'a> {
     pub inbox_key: Option<&'a str>,
 }
 
+/// What changes whenever a run of an environment begins or ends, and never goes back to what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    newest: i64,
+    live: i64,
+}
+
 impl Store {
     /// Makes a run with its first event, and settles the request it comes from, in one transaction: a request becomes one
     /// run, however often it is looked at. A rollback's request stays open until the rollback has ended.
@@ -198,6 +205,61 @@ impl Store {
             runs.extend(self.run(RunId(row.try_get("id")?)).await?);
         }
         Ok(runs)
+    }
+
+    /// The runs of an environment that were asked for from `since` on, the newest first.
+    ///
+    /// # Errors
+    /// As [`Store::journal`].
+    pub async fn runs_since(&self, environment: &str, since: Timestamp) -> Result<Vec<Run>> {
+        let rows = sqlx::query(
+            "SELECT events.run_id AS run_id, events.seq AS seq, events.at AS at, events.body AS body,
+                 events.hash AS hash
+             FROM runs JOIN events ON events.run_id = runs.id
+             WHERE runs.environment = $1 AND runs.created_at >= $2 ORDER BY runs.id DESC, events.seq",
+        )
+        .bind(environment.to_owned())
+        .bind(micros(since))
+        .fetch_all(&self.reads)
+        .await?;
+        let journals = rows.iter().map(recorded).collect::<Result<Vec<Recorded>>>()?;
+        Ok(journals.chunk_by(|one, next| one.run == next.run).filter_map(Run::from_journal).collect())
+    }
+
+    /// The newest runs of an environment that have changed rules there, the newest first.
+    ///
+    /// # Errors
+    /// As [`Store::journal`].
+    pub async fn recent_changes(&self, environment: &str, limit: i64) -> Result<Vec<Run>> {
+        let rows = sqlx::query(
+            "SELECT id FROM runs WHERE environment = $1 AND EXISTS (SELECT 1 FROM events
+                 WHERE events.run_id = runs.id AND events.kind IN ('applied', 'rules_disabled'))
+             ORDER BY id DESC LIMIT $2",
+        )
+        .bind(environment.to_owned())
+        .bind(limit)
+        .fetch_all(&self.reads)
+        .await?;
+        let mut runs = Vec::with_capacity(rows.len());
+        for row in rows {
+            runs.extend(self.run(RunId(row.try_get("id")?)).await?);
+        }
+        Ok(runs)
+    }
+
+    /// The environment's pulse: cheap to look at, and another one whenever a run there has begun or ended.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pulse(&self, environment: &str) -> Result<Pulse> {
+        let row = sqlx::query(
+            "SELECT COALESCE(MAX(id), 0) AS newest, COUNT(CASE WHEN live = 1 THEN 1 END) AS live
+             FROM runs WHERE environment = $1",
+        )
+        .bind(environment.to_owned())
+        .fetch_one(&self.reads)
+        .await?;
+        Ok(Pulse { newest: row.try_get("newest")?, live: row.try_get("live")? })
     }
 
     /// The runs of an environment that have not ended, oldest first.

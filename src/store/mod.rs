@@ -22,7 +22,7 @@ use sqlx::{Any, AnyPool, Row, SqlSafeStr, Transaction};
 use tokio::sync::{mpsc, watch};
 
 pub use inbox::{Pending, Put};
-pub use journal::NewRun;
+pub use journal::{NewRun, Pulse};
 pub use locks::{Holder, LockOutcome};
 pub use queue::Claim;
 pub use slack::SlackMessage;

@@ -7,6 +7,7 @@ mod enable;
 mod hold;
 mod record;
 mod rollback;
+mod soak;
 mod trouble;
 mod verify;
 mod who;

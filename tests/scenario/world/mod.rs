@@ -237,6 +237,13 @@ impl World {
         bot.requests.is_idle().await.unwrap()
             && bot.store.next_wake().await.unwrap().is_none_or(|wake| wake > self.clock.now())
             && bot.engine.active() == 0
+            && bot.engine.next_verification().await.unwrap().is_none_or(|due| due > self.clock.now())
+    }
+
+    /// When the bot has something to do next.
+    async fn next_wake(&self) -> Option<Timestamp> {
+        let wake = self.store().next_wake().await.unwrap();
+        [wake, self.bot().engine.next_verification().await.unwrap()].into_iter().flatten().min()
     }
 
     /// Lets time pass, stopping wherever the bot has something to do.
@@ -244,7 +251,7 @@ impl World {
         let end = self.clock.now() + span;
         self.settle().await;
         while self.clock.now() < end {
-            let wake = self.store().next_wake().await.unwrap().unwrap_or(end);
+            let wake = self.next_wake().await.unwrap_or(end);
             let next = wake.clamp(self.clock.now() + SignedDuration::from_millis(1), end);
             self.clock.advance(next.duration_since(self.clock.now()));
             self.settle().await;
