@@ -1,5 +1,7 @@
 //! What is read for safeguards, and what is published, against the emulated AWS.
 
+#![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
+
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};

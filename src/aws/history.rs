@@ -20,8 +20,8 @@ const AT_ONCE: usize = 4;
 
 impl Aws {
     /// The changes of these alarms' states since a time, inclusive, oldest first (DescribeAlarmHistory, StateUpdate, all
-    /// pages). Metric and composite alarms alike; one that does not exist has no history. CloudWatch forgets what is
-    /// older than 30 days.
+    /// pages). Metric and composite alarms alike; of one that never existed there are none, and that it is gone is for
+    /// [`Aws::alarms`] to find. CloudWatch forgets what is older than 30 days.
     ///
     /// An entry that cannot be read is an error: left out, it would look as if nothing had happened.
     pub async fn alarm_changes(&self, alarms: &[String], since: Timestamp) -> Result<Vec<AlarmChange>, AwsError> {
@@ -55,7 +55,7 @@ impl Aws {
                 .send()
                 .await
                 .map_err(|error| AwsError::from_sdk(DESCRIBE_ALARM_HISTORY, &error).about(alarm))?;
-            // An emulator may not know the filter; what else it tells of is not about states.
+            // Should there be more than was asked for: what else a history tells of is not about states.
             let updates = page
                 .alarm_history_items()
                 .iter()
