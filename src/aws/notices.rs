@@ -22,7 +22,8 @@ impl Aws {
     /// caller's, may send a second message with another id. That is harmless enough: it is the same text again, which
     /// names its run, and nothing acts on it. A stakeholder who was never told would be the greater harm.
     ///
-    /// The subject is made what SNS takes, see [`subject_line`]; the text becomes plain text of lines that end in `\n`.
+    /// The subject is made what SNS takes: one line of ASCII, fewer than 100 characters. The text becomes plain text of
+    /// lines that end in `\n`.
     /// Wrapping it is the caller's business.
     pub async fn publish(&self, topic: &str, subject: &str, text: &str) -> Result<String, AwsError> {
         let arn = self.topic_arn(topic).await?;

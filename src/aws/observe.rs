@@ -19,7 +19,7 @@ pub(super) const VERSION_PATIENCE: Duration = Duration::from_secs(3);
 
 impl Aws {
     /// The world before a plan is made for these rules. A rule that cannot be described is an error; whatever else
-    /// cannot be read becomes a note. The version is waited for [`VERSION_PATIENCE`] at most: nothing is held up by it.
+    /// cannot be read becomes a note. The version is waited for 3 s at most: nothing is held up by it.
     pub async fn observe(&self, environment: &Environment, rules: &[&Rule], now: Timestamp) -> Result<Facts, AwsError> {
         self.same_environment(DESCRIBE_RULE, &environment.name)?;
         let described = try_join_all(rules.iter().map(|rule| async {
