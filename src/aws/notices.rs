@@ -23,8 +23,7 @@ impl Aws {
     /// names its run, and nothing acts on it. A stakeholder who was never told would be the greater harm.
     ///
     /// The subject is made what SNS takes: one line of ASCII, fewer than 100 characters. The text becomes plain text of
-    /// lines that end in `\n`.
-    /// Wrapping it is the caller's business.
+    /// lines that end in `\n`; wrapping it is the caller's business.
     pub async fn publish(&self, topic: &str, subject: &str, text: &str) -> Result<String, AwsError> {
         let arn = self.topic_arn(topic).await?;
         let mut call = self.clients().sns.publish().topic_arn(arn.as_str()).subject(subject_line(subject));
