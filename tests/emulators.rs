@@ -43,6 +43,7 @@ async fn tell(emulator: &Emulator) {
     story.failed_invocations_stop_it().await;
     story.a_rollback_turns_all_of_it_off().await;
     story.every_request_named_the_bus();
+    story.the_version_was_read_from_function_and_stack();
     drop(server);
 }
 
@@ -145,6 +146,20 @@ impl Story {
         assert!(card.text.contains("succeeded"), "{}", self.stage.slack.transcript());
         assert!(last.text.contains("All 4 rules of dev are off"), "{}", last.text);
         assert_eq!(self.states().await.values().filter(|on| **on).count(), 0);
+    }
+
+    fn the_version_was_read_from_function_and_stack(&self) {
+        let function = format!("/2015-03-31/functions/{}/configuration", self.dev.function);
+        assert!(!self.recorder.asked(&function).is_empty());
+        let stack = ("StackName".to_owned(), self.dev.stack.clone());
+        let templates = self.recorder.asked("GetTemplate");
+        let stage = ("TemplateStage".to_owned(), "Original".to_owned());
+        assert!(!templates.is_empty());
+        assert!(templates.iter().all(|asked| asked.form().contains(&stage) && asked.form().contains(&stack)));
+        // The story's own calls do not go by the recorder.
+        let labels = self.recorder.asked("DescribeStacks");
+        assert_eq!(labels.len(), templates.len());
+        assert!(labels.iter().all(|asked| asked.form().contains(&stack)));
     }
 
     fn every_request_named_the_bus(&self) {

@@ -1,14 +1,15 @@
 //! Whether Alch can read what it needs in an environment: each read tried once, for people setting it up.
 
 use futures_util::future::{BoxFuture, FutureExt, join_all};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::checks::{GateMetric, minute_after, minute_of};
 use crate::domain::Environment;
 
 use super::operation::{
-    DESCRIBE_ALARMS, DESCRIBE_EVENT_BUS, DESCRIBE_RULE, DESCRIBE_TABLE, DESCRIBE_TTL, GET_CALLER_IDENTITY,
-    GET_METRIC_DATA, GET_QUEUE_ATTRIBUTES, LIST_RULES,
+    DESCRIBE_ALARM_HISTORY, DESCRIBE_ALARMS, DESCRIBE_EVENT_BUS, DESCRIBE_RULE, DESCRIBE_STACKS, DESCRIBE_TABLE,
+    DESCRIBE_TTL, GET_CALLER_IDENTITY, GET_FUNCTION, GET_METRIC_DATA, GET_QUEUE_ATTRIBUTES, GET_TEMPLATE,
+    GET_TOPIC_ATTRIBUTES, LIST_RULES,
 };
 use super::{Aws, AwsError, Operation};
 
@@ -17,7 +18,7 @@ pub type Access = (&'static Operation, Result<String, AwsError>);
 
 impl Aws {
     /// Tries who Alch is, whether that is the configured account, and each read, all at the same time. Changes nothing:
-    /// whether rules may be enabled and disabled cannot be told without doing it.
+    /// whether rules may be enabled and disabled, and notices published, cannot be told without doing it.
     pub async fn check_access(&self, environment: &Environment, now: Timestamp) -> Vec<Access> {
         if let Err(error) = self.same_environment(GET_CALLER_IDENTITY, &environment.name) {
             return vec![(GET_CALLER_IDENTITY, Err(error))];
@@ -30,7 +31,14 @@ impl Aws {
             async { (GET_METRIC_DATA, self.try_metrics(environment, now).await) }.boxed(),
             async { (DESCRIBE_TABLE, self.try_table(environment).await) }.boxed(),
             async { (DESCRIBE_TTL, self.try_ttl(environment).await) }.boxed(),
+            async { (DESCRIBE_ALARM_HISTORY, self.try_history(&environment.alarms, now).await) }.boxed(),
+            async { (GET_FUNCTION, self.try_artefact(&environment.function).await) }.boxed(),
+            async { (GET_TEMPLATE, self.try_template(&environment.stack).await) }.boxed(),
+            async { (DESCRIBE_STACKS, self.try_label(&environment.stack).await) }.boxed(),
         ];
+        if let Some(topic) = &environment.notify.topic {
+            tries.push(async { (GET_TOPIC_ATTRIBUTES, self.try_topic(topic).await) }.boxed());
+        }
         tries.extend(environment.rules.iter().map(|rule| {
             async move {
                 let fact = self.describe_rule(&environment.bus, &rule.rule).await;
@@ -85,6 +93,38 @@ impl Aws {
             Some(name) => Err(AwsError::missing(DESCRIBE_ALARMS, name)),
             None => Ok(format!("all {} configured alarms are there", names.len())),
         }
+    }
+
+    async fn try_history(&self, alarms: &[String], now: Timestamp) -> Result<String, AwsError> {
+        let Some(alarm) = alarms.first() else {
+            return Ok("no alarm to ask about".to_owned());
+        };
+        let changes = self.alarm_changes(std::slice::from_ref(alarm), now - SignedDuration::from_hours(24)).await?;
+        Ok(format!("{alarm}: {} changes in 24 hours", changes.len()))
+    }
+
+    async fn try_artefact(&self, function: &str) -> Result<String, AwsError> {
+        Ok(format!("{function}: CodeSha256 {}", self.artefact(function).await?))
+    }
+
+    async fn try_template(&self, stack: &str) -> Result<String, AwsError> {
+        Ok(format!("{stack}: template {}", self.template_digest(stack).await?))
+    }
+
+    async fn try_label(&self, stack: &str) -> Result<String, AwsError> {
+        Ok(match self.version_label(stack).await? {
+            Some(label) => format!("{stack}: version {label}"),
+            None => format!("{stack} is there, and has no tag \"version\""),
+        })
+    }
+
+    async fn try_topic(&self, topic: &str) -> Result<String, AwsError> {
+        Ok(match self.topic_subscriptions(topic).await? {
+            Some(0) => format!("{topic} is there, but nobody has confirmed a subscription"),
+            Some(1) => format!("{topic}: 1 confirmed subscription"),
+            Some(number) => format!("{topic}: {number} confirmed subscriptions"),
+            None => format!("{topic} is there"),
+        })
     }
 
     async fn try_metrics(&self, environment: &Environment, now: Timestamp) -> Result<String, AwsError> {

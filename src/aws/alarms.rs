@@ -10,7 +10,7 @@ use crate::domain::{AlarmState, AlarmStatus};
 use super::metrics::timestamp;
 use super::operation::DESCRIBE_ALARMS;
 use super::rules::ids;
-use super::{Answer, Aws, AwsError};
+use super::{Answer, Aws, AwsError, Operation};
 
 /// CloudWatch's limit on the names of one call.
 const NAMES_PER_CALL: usize = 100;
@@ -76,20 +76,29 @@ impl Aws {
     }
 }
 
+/// CloudWatch's state of an alarm as ours.
+pub(super) fn alarm_state(
+    operation: &'static Operation,
+    alarm: &str,
+    state: Option<&StateValue>,
+) -> Result<AlarmState, AwsError> {
+    match state {
+        Some(StateValue::Ok) => Ok(AlarmState::Ok),
+        Some(StateValue::Alarm) => Ok(AlarmState::Alarm),
+        Some(StateValue::InsufficientData) => Ok(AlarmState::InsufficientData),
+        other => {
+            let state = other.map_or("none", StateValue::as_str);
+            Err(AwsError::other(operation, "UnknownState", format!("the state is {state}")).about(alarm))
+        }
+    }
+}
+
 fn status(
     name: &str,
     state: Option<&StateValue>,
     reason: Option<&str>,
     since: Option<&DateTime>,
 ) -> Result<AlarmStatus, AwsError> {
-    let state = match state {
-        Some(StateValue::Ok) => AlarmState::Ok,
-        Some(StateValue::Alarm) => AlarmState::Alarm,
-        Some(StateValue::InsufficientData) => AlarmState::InsufficientData,
-        other => {
-            let state = other.map_or("none", StateValue::as_str);
-            return Err(AwsError::other(DESCRIBE_ALARMS, "UnknownState", format!("the state is {state}")).about(name));
-        }
-    };
+    let state = alarm_state(DESCRIBE_ALARMS, name, state)?;
     Ok(AlarmStatus { state, reason: reason.unwrap_or_default().to_owned(), since: since.and_then(timestamp) })
 }

@@ -196,6 +196,7 @@ impl AwsErrorKind {
             "Throttling"
             | "ThrottlingException"
             | "ThrottledException"
+            | "Throttled"
             | "RequestThrottled"
             | "RequestThrottledException"
             | "TooManyRequestsException"
@@ -224,7 +225,13 @@ impl AwsErrorKind {
             | "IncompleteSignatureException"
             | "MissingAuthenticationToken"
             | "MissingAuthenticationTokenException" => Self::CredentialsUnavailable,
-            "ResourceNotFoundException" | "ResourceNotFound" | "NonExistentQueue" | "QueueDoesNotExist" => {
+            "ResourceNotFoundException"
+            | "ResourceNotFound"
+            | "NonExistentQueue"
+            | "QueueDoesNotExist"
+            | "NotFound" => Self::NotFound,
+            // CloudFormation has no code of its own for a stack that does not exist.
+            "ValidationError" if operation.service == "CloudFormation" && message.ends_with("does not exist") => {
                 Self::NotFound
             }
             "ManagedRuleException" => Self::Managed,

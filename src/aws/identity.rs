@@ -26,17 +26,24 @@ impl Aws {
     /// Refuses when the credentials are of another account than the configured one. Asks AWS once, and again only while
     /// the answer was not yes.
     pub async fn confirm_account(&self) -> Result<(), AwsError> {
-        let Some(expected) = &self.0.account else {
-            return Ok(());
-        };
-        let confirm = || async {
+        match self.0.account {
+            Some(_) => self.account().await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The account of the credentials. Refuses like [`Aws::confirm_account`], and asks AWS as seldom.
+    pub(super) async fn account(&self) -> Result<&str, AwsError> {
+        let ask = || async {
             let actual = self.identity().await?.account;
-            if actual == *expected {
-                return Ok(());
+            match &self.0.account {
+                Some(expected) if actual != *expected => {
+                    let kind = AwsErrorKind::WrongAccount { expected: expected.clone(), actual };
+                    Err(AwsError::new(GET_CALLER_IDENTITY, kind))
+                }
+                Some(_) | None => Ok(actual),
             }
-            let kind = AwsErrorKind::WrongAccount { expected: expected.clone(), actual };
-            Err(AwsError::new(GET_CALLER_IDENTITY, kind))
         };
-        self.0.account_confirmed.get_or_try_init(confirm).await.copied()
+        self.0.known_account.get_or_try_init(ask).await.map(String::as_str)
     }
 }

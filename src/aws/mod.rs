@@ -5,11 +5,15 @@ mod access;
 mod alarms;
 mod clients;
 mod emergency;
+#[cfg(all(test, feature = "sandbox"))]
+mod emulated;
 #[cfg(test)]
 mod emulators;
 mod error;
+mod history;
 mod identity;
 mod metrics;
+mod notices;
 mod observe;
 mod operation;
 mod queues;
@@ -17,6 +21,7 @@ mod rules;
 mod table;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -42,12 +47,13 @@ pub struct Aws(Arc<Inner>);
 struct Inner {
     environment: String,
     account: Option<String>,
+    region: String,
     clients: clients::Clients,
     emergency: aws_sdk_eventbridge::Client,
     /// SQS asks for a queue's URL, which never changes, rather than its name.
     queue_urls: Mutex<BTreeMap<String, String>>,
-    /// Filled once the account of the credentials was seen to be the configured one.
-    account_confirmed: OnceCell<()>,
+    /// The account of the credentials, once it was asked for and seen to be the configured one, if there is one.
+    known_account: OnceCell<String>,
 }
 
 impl Aws {
@@ -57,10 +63,11 @@ impl Aws {
         Self(Arc::new(Inner {
             environment: environment.name.clone(),
             account: environment.account.clone(),
+            region: environment.region.clone(),
             clients,
             emergency,
             queue_urls: Mutex::default(),
-            account_confirmed: OnceCell::new(),
+            known_account: OnceCell::new(),
         }))
     }
 

@@ -1,6 +1,7 @@
 //! What the engine asks of the world, each question as one value with all its parts read at the same time.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 use jiff::Timestamp;
@@ -13,19 +14,23 @@ use crate::domain::{DlqDepth, Environment, Facts, Rule};
 use super::operation::DESCRIBE_RULE;
 use super::{Aws, AwsError};
 
+/// How long an observation waits for the version that is deployed.
+pub(super) const VERSION_PATIENCE: Duration = Duration::from_secs(3);
+
 impl Aws {
     /// The world before a plan is made for these rules. A rule that cannot be described is an error; whatever else
-    /// cannot be read becomes a note.
+    /// cannot be read becomes a note. The version is waited for 3 s at most: nothing is held up by it.
     pub async fn observe(&self, environment: &Environment, rules: &[&Rule], now: Timestamp) -> Result<Facts, AwsError> {
         self.same_environment(DESCRIBE_RULE, &environment.name)?;
         let described = try_join_all(rules.iter().map(|rule| async {
             Ok::<_, AwsError>((rule.name.clone(), self.describe_rule(&environment.bus, &rule.rule).await?))
         }));
-        let (described, dlqs, alarms, running) = tokio::join!(
+        let (described, dlqs, alarms, running, version) = tokio::join!(
             described,
             self.read_dlqs(&environment.dlqs),
             self.read_alarms(&environment.alarms),
             self.running_minute(environment, rules, now),
+            tokio::time::timeout(VERSION_PATIENCE, self.version(environment)),
         );
         let mut facts = Facts { rules: described?.into_iter().collect(), ..Facts::default() };
         for (queue, depth) in dlqs {
@@ -45,6 +50,11 @@ impl Aws {
                 facts.notes.extend(notes);
             }
             Err(error) => facts.notes.push(format!("Metrics of the running minute: {error}")),
+        }
+        match version {
+            Ok(Ok(version)) => facts.version = Some(version),
+            Ok(Err(error)) => facts.notes.push(format!("Deployed version: {error}")),
+            Err(_) => facts.notes.push(format!("Deployed version: not told within {} s", VERSION_PATIENCE.as_secs())),
         }
         Ok(facts)
     }

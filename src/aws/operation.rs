@@ -46,9 +46,20 @@ pub(super) const DESCRIBE_ALARMS: &Operation =
     &Operation::read("CloudWatch", "DescribeAlarms", "cloudwatch:DescribeAlarms");
 pub(super) const GET_METRIC_DATA: &Operation =
     &Operation::read("CloudWatch", "GetMetricData", "cloudwatch:GetMetricData");
+pub(super) const DESCRIBE_ALARM_HISTORY: &Operation =
+    &Operation::read("CloudWatch", "DescribeAlarmHistory", "cloudwatch:DescribeAlarmHistory");
 pub(super) const DESCRIBE_TABLE: &Operation = &Operation::read("DynamoDB", "DescribeTable", "dynamodb:DescribeTable");
 pub(super) const DESCRIBE_TTL: &Operation =
     &Operation::read("DynamoDB", "DescribeTimeToLive", "dynamodb:DescribeTimeToLive");
+pub(super) const GET_FUNCTION: &Operation =
+    &Operation::read("Lambda", "GetFunctionConfiguration", "lambda:GetFunctionConfiguration");
+pub(super) const GET_TEMPLATE: &Operation =
+    &Operation::read("CloudFormation", "GetTemplate", "cloudformation:GetTemplate");
+pub(super) const DESCRIBE_STACKS: &Operation =
+    &Operation::read("CloudFormation", "DescribeStacks", "cloudformation:DescribeStacks");
+pub(super) const PUBLISH: &Operation = &Operation::change("SNS", "Publish", "sns:Publish");
+pub(super) const GET_TOPIC_ATTRIBUTES: &Operation =
+    &Operation::read("SNS", "GetTopicAttributes", "sns:GetTopicAttributes");
 pub(super) const GET_CALLER_IDENTITY: &Operation =
     &Operation::read("STS", "GetCallerIdentity", "sts:GetCallerIdentity");
 pub(super) const ASSUME_ROLE: &Operation = &Operation::read("STS", "AssumeRole", "sts:AssumeRole");

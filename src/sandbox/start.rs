@@ -25,6 +25,8 @@ use crate::slack::outbox::Tempo;
 const SAVE_EVERY: Duration = Duration::from_millis(500);
 /// An alarm on a metric that counts goes off at the first.
 const ANY: f64 = 1.0;
+/// What every environment of the sandbox runs at first.
+const VERSION: &str = "2026.11.20";
 /// Milliseconds at which the alarm on the function's duration goes off: most of its 900 s.
 const LONG_DURATION_MS: f64 = 720_000.0;
 
@@ -184,6 +186,7 @@ fn stack(environment: &Environment) -> StackSpec {
         environment: environment.name.clone(),
         account: environment.account.clone().unwrap_or_else(|| "111111111111".to_owned()),
         region: environment.region.clone(),
+        stack: environment.stack.clone(),
         bus: environment.bus.clone(),
         rules: environment.rules.iter().map(rule).collect(),
         function: environment.function.clone(),
@@ -192,9 +195,18 @@ fn stack(environment: &Environment) -> StackSpec {
         table_key: environment.table.key.clone(),
         ttl_attribute: environment.table.ttl_attribute.clone(),
         topic: environment.alarm_topic.clone(),
+        more_topics: notice_topic(environment).into_iter().collect(),
+        version: VERSION.to_owned(),
         archive: environment.archive.clone(),
         alarms: environment.alarms.iter().map(|name| alarm(name, environment)).collect(),
     }
+}
+
+/// The topic of notices, unless it is that of the alarms.
+fn notice_topic(environment: &Environment) -> Option<String> {
+    let topic = environment.notify.topic.as_deref()?;
+    let name = topic.rsplit(':').next().unwrap_or(topic);
+    (name != environment.alarm_topic).then(|| name.to_owned())
 }
 
 /// What an alarm watches, guessed from its name: the configuration knows no more of it.

@@ -1,8 +1,11 @@
 //! Makes the resources that an `Environment` names, in an emulated AWS, through the SDK.
 
+use std::time::Duration;
+
 use alch::aws::{AccessKeys, AwsSettings};
 use alch::domain::Environment;
 use aws_config::{BehaviorVersion, Region};
+use aws_sdk_cloudformation::types::{Capability, StackStatus, Tag};
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricDatum, Statistic};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
@@ -40,6 +43,43 @@ pub fn dev(account: &str) -> Environment {
     environment
 }
 
+/// What the stack of [`Sdk::make_stack`] has as its tag `version`.
+pub const VERSION: &str = "2026.11.20";
+
+/// The stack's template. It makes what neither EventBridge, SQS, DynamoDB nor CloudWatch does: function and topic.
+pub fn template(environment: &Environment) -> String {
+    let Environment { function, alarm_topic, .. } = environment;
+    format!(
+        r#"{{
+  "AWSTemplateFormatVersion": "2010-09-09",
+  "Description": "events & what becomes of them",
+  "Resources": {{
+    "Role": {{
+      "Type": "AWS::IAM::Role",
+      "Properties": {{
+        "AssumeRolePolicyDocument": {{
+          "Version": "2012-10-17",
+          "Statement": [{{ "Effect": "Allow", "Principal": {{ "Service": "lambda.amazonaws.com" }}, "Action": "sts:AssumeRole" }}]
+        }}
+      }}
+    }},
+    "Function": {{
+      "Type": "AWS::Lambda::Function",
+      "Properties": {{
+        "FunctionName": "{function}",
+        "Handler": "index.handler",
+        "Runtime": "python3.12",
+        "Role": {{ "Fn::GetAtt": ["Role", "Arn"] }},
+        "Code": {{ "ZipFile": "def handler(event, context): pass" }}
+      }}
+    }},
+    "Topic": {{ "Type": "AWS::SNS::Topic", "Properties": {{ "TopicName": "{alarm_topic}" }} }}
+  }}
+}}
+"#
+    )
+}
+
 /// Settings that reach an emulator, with keys that are good nowhere else.
 pub fn settings(endpoint: &str) -> AwsSettings {
     let keys = AccessKeys { id: "test".to_owned(), secret: SecretString::from("test") };
@@ -52,6 +92,7 @@ pub struct Sdk {
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub sqs: aws_sdk_sqs::Client,
     pub dynamodb: aws_sdk_dynamodb::Client,
+    pub cloudformation: aws_sdk_cloudformation::Client,
 }
 
 impl Sdk {
@@ -70,6 +111,7 @@ impl Sdk {
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            cloudformation: aws_sdk_cloudformation::Client::new(&config),
         }
     }
 
@@ -87,6 +129,23 @@ impl Sdk {
         for alarm in &environment.alarms {
             self.make_alarm(environment, alarm).await;
         }
+        let tag = Tag::builder().key("version").value(VERSION).build();
+        let create = self.cloudformation.create_stack().stack_name(&environment.stack).tags(tag);
+        create.template_body(template(environment)).capabilities(Capability::CapabilityIam).send().await.unwrap();
+        self.await_stack(environment).await;
+    }
+
+    /// An emulator may take a while to make what a template names.
+    async fn await_stack(&self, environment: &Environment) {
+        for _ in 0..100 {
+            let stacks = self.cloudformation.describe_stacks().stack_name(&environment.stack).send().await.unwrap();
+            match stacks.stacks()[0].stack_status() {
+                Some(StackStatus::CreateComplete) => return,
+                Some(StackStatus::CreateInProgress) => tokio::time::sleep(Duration::from_millis(50)).await,
+                other => panic!("the stack is {other:?}: {:?}", stacks.stacks()[0].stack_status_reason()),
+            }
+        }
+        panic!("the stack is not there after 5 s");
     }
 
     async fn make_rule(&self, environment: &Environment, rule: &str) {

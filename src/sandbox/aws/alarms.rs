@@ -4,7 +4,10 @@ use jiff::Timestamp;
 
 use super::faults::alarm_fault;
 use super::spec::Pace;
-use super::state::{Alarm, AlarmState, State};
+use super::state::{Alarm, AlarmState, AlarmTurn, State};
+
+/// The oldest changes of an alarm's state are forgotten beyond this many.
+const HISTORY_MAX: usize = 1_000;
 
 impl State {
     /// Looks at every alarm's metric once.
@@ -47,8 +50,12 @@ impl State {
 impl Alarm {
     fn enter(&mut self, state: AlarmState, reason: String, at: Timestamp) {
         if self.state != state {
-            self.state = state;
-            self.reason = reason;
+            if self.history.len() >= HISTORY_MAX {
+                self.history.remove(0);
+            }
+            let from = std::mem::replace(&mut self.state, state);
+            let from_reason = std::mem::replace(&mut self.reason, reason.clone());
+            self.history.push(AlarmTurn { at, from, from_reason, to: state, to_reason: reason });
             self.since = at;
         }
     }

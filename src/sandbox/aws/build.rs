@@ -4,10 +4,12 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::deploy;
 use super::metrics::{MetricKey, Metrics};
 use super::spec::{AlarmMetric, StackSpec};
 use super::state::{
-    Alarm, AlarmState, Archive, Bus, Function, Place, Queue, QueueDepth, Rule, RuleState, State, Table, Target,
+    Alarm, AlarmState, Archive, Bus, Function, Place, Queue, QueueDepth, Rule, RuleState, Stack, State, Table, Target,
+    Topic,
 };
 
 /// Who manages an archive's rule.
@@ -23,6 +25,10 @@ impl State {
             queues: Vec::new(),
             tables: Vec::new(),
             alarms: Vec::new(),
+            formations: Vec::new(),
+            topics: Vec::new(),
+            published: Vec::new(),
+            published_count: 0,
             metrics: Metrics::default(),
             sessions: Vec::new(),
             faults: Default::default(),
@@ -52,7 +58,23 @@ impl State {
             place: place.clone(),
             name: spec.function.clone(),
             environment: spec.environment.clone(),
+            code: deploy::code_of(&spec.version),
+            modified: now,
         });
+        self.formations.push(Stack {
+            place: place.clone(),
+            environment: spec.environment.clone(),
+            name: spec.stack.clone(),
+            template: deploy::template_of(&spec.version),
+            label: Some(spec.version.clone()),
+            created: now,
+            updated: now,
+        });
+        self.topics.extend(std::iter::once(&spec.topic).chain(&spec.more_topics).map(|name| Topic {
+            place: place.clone(),
+            name: name.clone(),
+            environment: spec.environment.clone(),
+        }));
         self.queues.extend(spec.dlqs.iter().map(|name| Queue {
             place: place.clone(),
             name: name.clone(),
@@ -147,6 +169,7 @@ fn alarms<'a>(spec: &'a StackSpec, bus: &'a Bus, now: Timestamp) -> impl Iterato
             since: now,
             held: None,
             created: now,
+            history: Vec::new(),
         }
     })
 }

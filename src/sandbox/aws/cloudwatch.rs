@@ -25,6 +25,7 @@ pub fn answer(state: &State, call: &CallContext, input: Input) -> Result<Value, 
         "GetMetricStatistics" => get_metric_statistics(state, call, input),
         "ListMetrics" => list_metrics(state, call, input),
         "DescribeAlarms" => super::cloudwatch_alarms::describe_alarms(state, call, input),
+        "DescribeAlarmHistory" => super::cloudwatch_alarms::describe_alarm_history(state, call, input),
         other => Err(Refusal::unknown_operation(Some(Service::CloudWatch), other)),
     }
 }

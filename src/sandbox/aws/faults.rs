@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::deploy::OTHER_VERSION;
 use super::spec::Pace;
 use super::state::{QueueDepth, State};
 use jiff::Timestamp;
@@ -20,6 +21,7 @@ pub const SLOW: &str = "aws.slow";
 pub const METRICS_FORBIDDEN: &str = "aws.metrics-forbidden";
 pub const METRICS_INCOMPLETE: &str = "aws.metrics-incomplete";
 pub const ENABLE_DENIED: &str = "aws.enable-denied";
+pub const VERSION_FORBIDDEN: &str = "aws.version-forbidden";
 pub const STALE_READS: &str = "aws.stale-reads";
 
 /// One switch of the panel.
@@ -99,6 +101,10 @@ pub fn alarm_fault(environment: &str, name: &str) -> String {
     format!("{environment}.alarm.{name}.raised")
 }
 
+pub fn sns_fault(environment: &str) -> String {
+    format!("{environment}.sns.refuses")
+}
+
 /// What a switch does beyond being on.
 enum Effect {
     None,
@@ -107,6 +113,7 @@ enum Effect {
     Policy(String),
     Alarms,
     TimeToLive,
+    Deploy,
 }
 
 impl State {
@@ -146,6 +153,11 @@ impl State {
             Effect::Empty(_) => {}
             Effect::Policy(queue) => self.apply_queue_policy(&environment, &queue),
             Effect::Alarms => self.evaluate_alarms(now, pace),
+            Effect::Deploy => {
+                let mut stacks = self.stacks.iter().filter(|stack| stack.environment == environment);
+                let first = stacks.next().map(|stack| stack.version.clone()).unwrap_or_default();
+                self.deploy(&environment, if on { OTHER_VERSION } else { &first }, now);
+            }
             Effect::TimeToLive => {
                 let stack = self.stacks.iter().find(|stack| stack.environment == environment);
                 let name = stack.map(|stack| stack.table.clone());
@@ -186,6 +198,8 @@ impl State {
             for (what, says) in [("errors", "The function fails"), ("throttles", "The function is throttled")] {
                 add(Some(env), Function, function_fault(env, what), says.to_owned(), Effect::None);
             }
+            let label = format!("Another version ({OTHER_VERSION}) is deployed");
+            add(Some(env), Function, format!("{env}.version.other"), label, Effect::Deploy);
             for name in &stack.dlqs {
                 let mut queue = |what: &str, label: String, effect| {
                     add(Some(env), Queue, queue_fault(env, name, what), label, effect);
@@ -197,6 +211,7 @@ impl State {
             for alarm in &stack.alarms {
                 add(Some(env), Aws, alarm_fault(env, &alarm.name), format!("{} goes off", alarm.name), Effect::Alarms);
             }
+            add(Some(env), Aws, sns_fault(env), "SNS refuses notices".to_owned(), Effect::None);
             let label = format!("{} has its time to live off", stack.table);
             add(Some(env), Aws, format!("{env}.table.ttl-off"), label, Effect::TimeToLive);
         }
@@ -208,6 +223,7 @@ impl State {
             (METRICS_FORBIDDEN, "Metrics are forbidden"),
             (METRICS_INCOMPLETE, "Metrics cannot be read completely"),
             (ENABLE_DENIED, "Enabling a rule is forbidden"),
+            (VERSION_FORBIDDEN, "The deployed version cannot be read"),
             (STALE_READS, "Reads of rules are some seconds old"),
         ] {
             add(None, Aws, id.to_owned(), label.to_owned(), Effect::None);

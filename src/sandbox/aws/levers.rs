@@ -1,7 +1,7 @@
 //! What tests reach into the world with, past its wire protocols: to look at a resource as it truly is, or to change it
 //! behind the bot's back. Names are taken as they are; of two resources of one name in two accounts, the first is meant.
 
-use super::state::{AlarmState, QueueDepth, RuleState};
+use super::state::{AlarmState, Published, QueueDepth, RuleState, Stack, State};
 use super::world::World;
 
 /// Where a message is put in a queue.
@@ -102,10 +102,40 @@ impl World {
         inner.state.alarms.len() < before
     }
 
+    /// What was published to the topics of an environment, oldest first; the newest 1000 messages of all are kept.
+    pub fn published(&self, environment: &str) -> Vec<Published> {
+        let inner = self.ticked();
+        inner.state.published.iter().filter(|message| message.environment == environment).cloned().collect()
+    }
+
+    /// Deploys a version, with the code and the template that follow from its label; says whether there is such an
+    /// environment. Environments with the same label run the same.
+    pub fn deploy(&self, environment: &str, label: &str) -> bool {
+        let now = self.clock().now();
+        self.ticked().state.deploy(environment, label, now)
+    }
+
+    /// Changes the stack's tag `version` alone, or takes it away; says whether there is such an environment.
+    pub fn set_label(&self, environment: &str, label: Option<&str>) -> bool {
+        let mut inner = self.ticked();
+        let stack = stack_mut(&mut inner.state, environment);
+        stack.map(|stack| stack.label = label.map(str::to_owned)).is_some()
+    }
+
+    /// Changes the stack's template alone; says whether there is such an environment.
+    pub fn set_template(&self, environment: &str, template: &str) -> bool {
+        let mut inner = self.ticked();
+        stack_mut(&mut inner.state, environment).map(|stack| stack.template = template.to_owned()).is_some()
+    }
+
     /// Switches a table's time to live; says whether there is such a table.
     pub fn set_ttl(&self, table: &str, enabled: bool) -> bool {
         let mut inner = self.ticked();
         let table = inner.state.tables.iter_mut().find(|known| known.name == table);
         table.map(|table| table.ttl_enabled = enabled).is_some()
     }
+}
+
+fn stack_mut<'a>(state: &'a mut State, environment: &str) -> Option<&'a mut Stack> {
+    state.formations.iter_mut().find(|stack| stack.environment == environment)
 }

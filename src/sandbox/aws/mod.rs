@@ -1,7 +1,7 @@
 //! An emulated AWS: a small world of stacks that moves with a [`Clock`](crate::clock::Clock), and one local endpoint
 //! that answers for it in the services' own wire protocols. It holds no name of a real system: [`StackSpec`] brings them.
 //!
-//! It answers for EventBridge, CloudWatch, SQS, DynamoDB and STS, and only for the operations that somebody here uses;
+//! It answers for EventBridge, CloudWatch, SQS, DynamoDB, Lambda, CloudFormation, SNS and STS, and only for the operations that somebody here uses;
 //! anything else gets the protocol's error for an unknown operation and is marked [`Outcome::Unknown`] in the call log.
 //! A new operation goes into the file of its service. Time passes for the world when it is asked something, never by
 //! itself, so that a test with a clock of its own finds the same world each time.
@@ -9,19 +9,23 @@
 mod alarms;
 mod build;
 mod calls;
+mod cloudformation;
 mod cloudwatch;
 mod cloudwatch_alarms;
+mod deploy;
 mod dynamodb;
 mod events;
 mod faults;
 mod flow;
 mod input;
+mod lambda;
 mod levers;
 mod metrics;
 mod panel;
 mod query;
 mod refusal;
 mod serve;
+mod sns;
 mod spec;
 mod sqs;
 mod state;
@@ -35,5 +39,5 @@ pub use calls::{Call, Outcome};
 pub use faults::{ApiFault, Failure, Fault, FaultGroup};
 pub use levers::MessageState;
 pub use spec::{AlarmMetric, AlarmSpec, Pace, RuleSpec, StackSpec};
-pub use state::{AlarmState, QueueDepth, RuleState};
+pub use state::{AlarmState, Published, QueueDepth, RuleState};
 pub use world::{LoadError, World};

@@ -9,8 +9,11 @@ use super::spec::StackSpec;
 use super::state::State;
 use super::world::World;
 
+/// How many of the messages that were published to an environment's topics are shown, the newest first.
+const NOTICES_SHOWN: usize = 20;
+
 impl World {
-    /// The environments with their rules, queues, function, alarms and table, as one JSON value.
+    /// The environments with their rules, queues, function, alarms, table, version and notices, as one JSON value.
     pub fn snapshot(&self) -> Value {
         let inner = self.ticked();
         let state = &inner.state;
@@ -54,6 +57,14 @@ fn environment(state: &State, stack: &StackSpec) -> Value {
     });
     let alarms = state.alarms.iter().filter(|alarm| alarm.environment == *environment);
     let alarms = alarms.map(|alarm| json!({"name": alarm.name, "state": alarm.state.as_str(), "since": alarm.since}));
+    let stack_now = state.formations.iter().find(|known| known.environment == *environment);
+    let code = state.functions.iter().find(|function| function.environment == *environment).map(|known| &known.code);
+    let version = stack_now.map(|stack| json!({"label": stack.label, "artefact": code, "since": stack.updated}));
+    let published = state.published.iter().rev().filter(|message| message.environment == *environment);
+    let published: Vec<Value> = published
+        .take(NOTICES_SHOWN)
+        .map(|message| json!({"id": message.id, "topic": message.topic, "subject": message.subject, "body": message.body, "at": message.at}))
+        .collect();
     let table = state.tables.iter().find(|table| table.name == stack.table && table.place.account == stack.account);
     json!({
         "name": environment,
@@ -64,6 +75,8 @@ fn environment(state: &State, stack: &StackSpec) -> Value {
         "dlqs": queues.collect::<Vec<Value>>(),
         "function": function,
         "alarms": alarms.collect::<Vec<Value>>(),
+        "version": version,
+        "published": published,
         "table": table.map(|table| json!({"name": table.name, "ttl": table.ttl_enabled})),
     })
 }

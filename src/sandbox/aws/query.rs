@@ -1,5 +1,5 @@
-//! The Query protocol of CloudWatch and STS: a form becomes the JSON value that operations read, and what they answer
-//! becomes XML. Neither of the two has types: members that are no text are told by their names.
+//! The Query protocol of CloudWatch, CloudFormation, SNS and STS: a form becomes the JSON value that operations read, and what they answer
+//! becomes XML. Neither form nor XML has types: members that are no text are told by their names.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -13,8 +13,10 @@ const DEPTH_MAX: usize = 32;
 const MEMBER: &str = "member";
 
 const NUMBERS: [&str; 4] = ["DurationSeconds", "MaxDatapoints", "MaxRecords", "Period"];
-const TIMES: [&str; 2] = ["EndTime", "StartTime"];
+const TIMES: [&str; 4] = ["EndDate", "EndTime", "StartDate", "StartTime"];
 const BOOLEANS: [&str; 1] = ["ReturnData"];
+/// The members of an answer that are maps and no structures.
+const MAPS: [&str; 1] = ["Attributes"];
 
 /// A request.
 pub struct Form {
@@ -44,6 +46,8 @@ impl Form {
         match self.version.as_str() {
             "2010-08-01" => Some(Service::CloudWatch),
             "2011-06-15" => Some(Service::Sts),
+            "2010-05-15" => Some(Service::CloudFormation),
+            "2010-03-31" => Some(Service::Sns),
             _ => None,
         }
     }
@@ -127,7 +131,9 @@ fn namespace(service: Option<Service>) -> &'static str {
     match service {
         Some(Service::CloudWatch) => "http://monitoring.amazonaws.com/doc/2010-08-01/",
         Some(Service::Sts) => "https://sts.amazonaws.com/doc/2011-06-15/",
-        Some(Service::Events | Service::Sqs | Service::DynamoDb) | None => {
+        Some(Service::CloudFormation) => "http://cloudformation.amazonaws.com/doc/2010-05-15/",
+        Some(Service::Sns) => "http://sns.amazonaws.com/doc/2010-03-31/",
+        Some(Service::Events | Service::Sqs | Service::DynamoDb | Service::Lambda) | None => {
             "http://webservices.amazon.com/AWSFault/2005-15-09"
         }
     }
@@ -150,6 +156,11 @@ fn write_element(out: &mut String, name: &str, value: &Value, is_time: bool) {
         Value::Array(list) => {
             for value in list {
                 write_element(out, MEMBER, value, is_time);
+            }
+        }
+        Value::Object(map) if MAPS.contains(&name) => {
+            for (key, value) in map {
+                write_element(out, "entry", &json!({"key": key, "value": value}), false);
             }
         }
         Value::Object(_) => write_members(out, value),

@@ -33,30 +33,33 @@ impl Refusal {
     pub fn unknown_operation(service: Option<Service>, operation: &str) -> Self {
         let message = format!("the operation {operation} is not known here");
         match service {
-            Some(Service::Sts) => Self::unmodelled("InvalidAction", message),
+            Some(Service::Sts | Service::CloudFormation | Service::Sns) => Self::unmodelled("InvalidAction", message),
             Some(Service::CloudWatch) | None => {
                 Self { query_code: "InvalidAction", ..Self::unmodelled("UnknownOperationException", message) }
             }
-            Some(Service::Events | Service::Sqs | Service::DynamoDb) => {
+            Some(Service::Events | Service::Sqs | Service::DynamoDb | Service::Lambda) => {
                 Self::unmodelled("UnknownOperationException", message)
             }
         }
     }
 
     pub fn throttled(service: Service) -> Self {
-        let code = match service {
-            Service::Events | Service::DynamoDb => "ThrottlingException",
-            Service::CloudWatch | Service::Sts => "Throttling",
-            Service::Sqs => "RequestThrottled",
+        let (code, status) = match service {
+            Service::Events | Service::DynamoDb => ("ThrottlingException", 400),
+            Service::CloudWatch | Service::CloudFormation | Service::Sns | Service::Sts => ("Throttling", 400),
+            Service::Sqs => ("RequestThrottled", 400),
+            Service::Lambda => ("TooManyRequestsException", 429),
         };
-        Self::sender(code, "Rate exceeded")
+        Self { status, ..Self::sender(code, "Rate exceeded") }
     }
 
     pub fn server_error(service: Service) -> Self {
         let (code, query_code) = match service {
             Service::Events => ("InternalException", "InternalException"),
             Service::CloudWatch => ("InternalServiceFault", "InternalServiceError"),
-            Service::Sqs | Service::Sts => ("InternalFailure", "InternalFailure"),
+            Service::Sqs | Service::CloudFormation | Service::Sts => ("InternalFailure", "InternalFailure"),
+            Service::Lambda => ("ServiceException", "ServiceException"),
+            Service::Sns => ("InternalError", "InternalError"),
             Service::DynamoDb => ("InternalServerError", "InternalServerError"),
         };
         Self { query_code, status: 500, ..Self::sender(code, "Internal error") }
@@ -72,7 +75,9 @@ impl Refusal {
         let (code, query_code, status) = match service {
             Service::Events | Service::DynamoDb => ("AccessDeniedException", "AccessDeniedException", 400),
             Service::CloudWatch | Service::Sqs => ("AccessDeniedException", "AccessDenied", 403),
-            Service::Sts => ("AccessDenied", "AccessDenied", 403),
+            Service::Lambda => ("AccessDeniedException", "AccessDeniedException", 403),
+            Service::CloudFormation | Service::Sts => ("AccessDenied", "AccessDenied", 403),
+            Service::Sns => ("AuthorizationError", "AuthorizationError", 403),
         };
         Self { query_code, status, ..Self::sender(code, message) }
     }

@@ -12,13 +12,15 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::calls::{Call, Outcome};
-use super::faults::{ENABLE_DENIED, Failure, METRICS_FORBIDDEN, SLOW, THROTTLE_ALL, THROTTLE_SOME, UNREACHABLE};
+use super::faults::{
+    ENABLE_DENIED, Failure, METRICS_FORBIDDEN, SLOW, THROTTLE_ALL, THROTTLE_SOME, UNREACHABLE, VERSION_FORBIDDEN,
+};
 use super::input::Input;
 use super::refusal::Refusal;
 use super::state::{Place, State};
 use super::wire::{Caller, Request, Service};
 use super::world::{Inner, World};
-use super::{cloudwatch, dynamodb, events, sqs, sts};
+use super::{cloudformation, cloudwatch, dynamodb, events, lambda, sns, sqs, sts};
 
 /// How much longer a call takes while AWS is slow.
 const SLOWNESS: Duration = Duration::from_millis(1_500);
@@ -125,6 +127,8 @@ impl Inner {
             Some(Failure::Throttle)
         } else if on(METRICS_FORBIDDEN) && matches!(operation, "GetMetricData" | "GetMetricStatistics")
             || on(ENABLE_DENIED) && operation == "EnableRule"
+            || on(VERSION_FORBIDDEN)
+                && matches!(operation, "GetFunctionConfiguration" | "GetTemplate" | "DescribeStacks")
         {
             Some(Failure::AccessDenied)
         } else {
@@ -177,6 +181,9 @@ fn dispatch(state: &mut State, call: &CallContext, service: Option<Service>, val
         Some(Service::CloudWatch) => cloudwatch::answer(state, call, input("ValidationError")),
         Some(Service::Sqs) => sqs::answer(state, call, input("InvalidParameterValue")),
         Some(Service::DynamoDb) => dynamodb::answer(state, call, input("ValidationException")),
+        Some(Service::Lambda) => lambda::answer(state, call, input("InvalidParameterValueException")),
+        Some(Service::CloudFormation) => cloudformation::answer(state, call, input("ValidationError")),
+        Some(Service::Sns) => sns::answer(state, call, input("InvalidParameter")),
         Some(Service::Sts) => sts::answer(state, call, input("ValidationError")),
         None => Err(Refusal::unknown_operation(None, call.operation)),
     }

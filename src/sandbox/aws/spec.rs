@@ -13,6 +13,8 @@ pub struct StackSpec {
     pub account: String,
     /// The region of every resource of the stack.
     pub region: String,
+    /// The CloudFormation stack's name.
+    pub stack: String,
     /// The custom event bus.
     pub bus: String,
     /// The bus's rules, in their order.
@@ -29,6 +31,11 @@ pub struct StackSpec {
     pub ttl_attribute: String,
     /// The SNS topic that the alarms act on.
     pub topic: String,
+    /// Further SNS topics, by name.
+    pub more_topics: Vec<String>,
+    /// What people call the version that is deployed when the world starts: the stack's tag `version`. The code and the
+    /// template follow from it, so stacks of the same version run the same.
+    pub version: String,
     /// The bus's archive; its managed rule comes with it.
     pub archive: String,
     /// The alarms.

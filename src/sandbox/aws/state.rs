@@ -1,4 +1,4 @@
-//! The world's resources as values: buses, rules, queues, functions, tables, alarms. How they change over time is in
+//! The world's resources as values: buses, rules, queues, functions, tables, alarms, stacks, topics. How they change over time is in
 //! `flow` and `alarms`, how they answer calls in one file a service.
 
 use std::collections::BTreeSet;
@@ -181,6 +181,9 @@ pub struct Function {
     pub place: Place,
     pub name: String,
     pub environment: String,
+    /// The code's CodeSha256: base64.
+    pub code: String,
+    pub modified: Timestamp,
 }
 
 impl Function {
@@ -220,6 +223,62 @@ pub struct Alarm {
     /// A state that it is held in, whatever its metric says.
     pub held: Option<AlarmState>,
     pub created: Timestamp,
+    /// Oldest first.
+    pub history: Vec<AlarmTurn>,
+}
+
+/// A change of an alarm's state.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AlarmTurn {
+    pub at: Timestamp,
+    pub from: AlarmState,
+    pub from_reason: String,
+    pub to: AlarmState,
+    pub to_reason: String,
+}
+
+/// A CloudFormation stack.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Stack {
+    pub place: Place,
+    pub environment: String,
+    pub name: String,
+    pub template: String,
+    /// Its tag `version`.
+    pub label: Option<String>,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+}
+
+/// An SNS topic.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Topic {
+    pub place: Place,
+    pub name: String,
+    pub environment: String,
+}
+
+impl Topic {
+    pub fn arn(&self) -> String {
+        self.place.arn("sns", &self.name)
+    }
+}
+
+/// A message that was published to a topic of the world. Nobody is subscribed: here it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The environment whose topic it is.
+    pub environment: String,
+    /// The topic's name.
+    pub topic: String,
+    /// The subject, if it had one.
+    pub subject: Option<String>,
+    /// The message itself.
+    pub body: String,
+    /// The MessageId that SNS answered with.
+    pub id: String,
+    /// When, by the world's clock.
+    pub at: Timestamp,
 }
 
 /// A role that somebody assumed.
@@ -244,6 +303,12 @@ pub struct State {
     pub queues: Vec<Queue>,
     pub tables: Vec<Table>,
     pub alarms: Vec<Alarm>,
+    pub formations: Vec<Stack>,
+    pub topics: Vec<Topic>,
+    /// The newest messages, oldest first.
+    pub published: Vec<Published>,
+    /// How many messages there were in all, so that each has an id of its own.
+    pub published_count: u64,
     pub metrics: Metrics,
     pub sessions: Vec<Session>,
     /// The ids of the faults that are switched on.

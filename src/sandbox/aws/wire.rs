@@ -17,6 +17,9 @@ pub enum Service {
     CloudWatch,
     Sqs,
     DynamoDb,
+    Lambda,
+    CloudFormation,
+    Sns,
     Sts,
 }
 
@@ -38,6 +41,9 @@ impl Service {
             Self::CloudWatch => "cloudwatch",
             Self::Sqs => "sqs",
             Self::DynamoDb => "dynamodb",
+            Self::Lambda => "lambda",
+            Self::CloudFormation => "cloudformation",
+            Self::Sns => "sns",
             Self::Sts => "sts",
         }
     }
@@ -45,7 +51,7 @@ impl Service {
     /// What the service puts before the code of an error.
     fn error_namespace(self) -> &'static str {
         match self {
-            Self::Events | Self::Sts => "",
+            Self::Events | Self::Lambda | Self::CloudFormation | Self::Sns | Self::Sts => "",
             Self::CloudWatch => "com.amazonaws.cloudwatch#",
             Self::Sqs => "com.amazonaws.sqs#",
             Self::DynamoDb => "com.amazonaws.dynamodb.v20120810#",
@@ -58,6 +64,8 @@ impl Service {
 pub enum Protocol {
     Json,
     Query,
+    /// The path names the operation; only Lambda's.
+    Rest,
 }
 
 /// Who calls, as the signature's scope tells; nobody checks the signature.
@@ -95,6 +103,9 @@ impl Request {
             let form = Form::parse(body);
             let name = caller.service.clone().unwrap_or_default();
             (form.service(), name, form.action, Protocol::Query, form.input)
+        } else if caller.service.as_deref() == Some(Service::Lambda.iam_prefix()) {
+            let (operation, input) = lambda_call(method, uri);
+            (Some(Service::Lambda), String::new(), operation, Protocol::Rest, Ok(input))
         } else {
             let name = caller.service.clone().unwrap_or_default();
             (None, name, format!("{method} {}", uri.path()), Protocol::Json, Ok(Value::Null))
@@ -114,8 +125,9 @@ impl Request {
     pub fn respond(&self, answer: &Result<Value, Refusal>) -> Response {
         let status = answer.as_ref().map_or_else(|refusal| refusal.status, |_| 200);
         let body = match (self.protocol, answer) {
-            (Protocol::Json, Ok(value)) => value.to_string(),
+            (Protocol::Json | Protocol::Rest, Ok(value)) => value.to_string(),
             (Protocol::Json, Err(refusal)) => self.error_value(refusal).to_string(),
+            (Protocol::Rest, Err(refusal)) => json!({"Type": "User", "Message": refusal.message}).to_string(),
             (Protocol::Query, Ok(value)) => query::answer(self.service, &self.operation, value, REQUEST_ID),
             (Protocol::Query, Err(refusal)) => query::error(self.service, refusal, REQUEST_ID),
         };
@@ -124,6 +136,9 @@ impl Request {
         let headers = response.headers_mut();
         headers.insert("x-amzn-requestid", HeaderValue::from_static(REQUEST_ID));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
+        if let (Protocol::Rest, Err(refusal)) = (self.protocol, answer) {
+            headers.insert("x-amzn-errortype", HeaderValue::from_static(refusal.code));
+        }
         // Services that spoke Query before they spoke JSON tell the older code as well.
         if let Err(refusal) = answer
             && self.protocol == Protocol::Json
@@ -144,6 +159,7 @@ impl Request {
         match (self.protocol, self.service) {
             (Protocol::Json, Some(Service::Events)) => "application/x-amz-json-1.1",
             (Protocol::Json, _) => "application/x-amz-json-1.0",
+            (Protocol::Rest, _) => "application/json",
             (Protocol::Query, _) => "text/xml",
         }
     }
@@ -165,6 +181,24 @@ fn parse_json(body: &[u8]) -> Result<Value, Refusal> {
         return Ok(Value::Object(Map::new()));
     }
     serde_json::from_slice(body).map_err(unreadable)
+}
+
+/// The operation that a path of Lambda's interface names, and its input.
+fn lambda_call(method: &Method, uri: &Uri) -> (String, Value) {
+    let mut parts = uri.path().trim_start_matches('/').split('/');
+    if method == Method::GET
+        && parts.next() == Some("2015-03-31")
+        && parts.next() == Some("functions")
+        && let (Some(name), Some("configuration"), None) = (parts.next(), parts.next(), parts.next())
+    {
+        // An ARN's colons; nothing else in a function's name is written otherwise in a path.
+        let mut input = json!({"FunctionName": name.replace("%3A", ":")});
+        for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            input[name.as_ref()] = json!(value);
+        }
+        return ("GetFunctionConfiguration".to_owned(), input);
+    }
+    (format!("{method} {}", uri.path()), Value::Null)
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

@@ -73,6 +73,9 @@ function environment(name, account, on) {
       { name: `alchemiser-lambda-errors-${name}`, state: "OK", since: new Date(Date.now() - 86e5).toISOString() },
     ],
     table: { name: `alchemiser-event-dedup-${name}`, ttl: "ENABLED" },
+    version: { label: "2026.11.20", artefact: "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq8=", since: new Date(Date.now() - 86e6).toISOString() },
+    // What SNS was given for the environment's topics, the newest first.
+    published: on ? [{ id: "00000000-0000-4000-8000-000000000001", topic: `alchemiser-notices-${name}`, subject: `${name}: R-7 begins`, body: "What: all rules are enabled, one per hour.\nWhy: release 2026.11.20.\n", at: new Date(Date.now() - 36e5).toISOString() }] : [],
   };
 }
 const world = { environments: [environment("dev", "1111-1111-1111", 0), environment("prod", "2222-2222-2222", 5)] };

@@ -34,6 +34,13 @@ async fn throttling_is_told_in_each_services_words() {
     assert_eq!(dynamodb.code(), Some("ThrottlingException"));
     let sts = client!(aws_sdk_sts, stage).get_caller_identity().send().await.unwrap_err();
     assert_eq!(sts.code(), Some("Throttling"));
+    let sns = client!(aws_sdk_sns, stage).publish().topic_arn("t").message("m").send().await.unwrap_err();
+    assert_eq!(sns.code(), Some("Throttling"));
+    let lambda =
+        client!(aws_sdk_lambda, stage).get_function_configuration().function_name("f").send().await.unwrap_err();
+    assert!(lambda.into_service_error().is_too_many_requests_exception());
+    let stacks = client!(aws_sdk_cloudformation, stage).describe_stacks().send().await.unwrap_err();
+    assert_eq!(stacks.code(), Some("Throttling"));
     assert!(stage.world.set_fault("aws.throttle-all", false));
     enable(&events).await.unwrap();
 }

@@ -8,6 +8,8 @@ mod persistence;
 mod query;
 mod resources;
 mod rules;
+mod stacks;
+mod topics;
 
 use aws_sdk_cloudwatch::config::{BehaviorVersion, Credentials, Region};
 use aws_smithy_http_client::Builder;
@@ -52,6 +54,7 @@ fn stack(environment: &str, account: &str) -> StackSpec {
         environment: environment.to_owned(),
         account: account.to_owned(),
         region: "eu-west-1".to_owned(),
+        stack: named("trading"),
         bus: named("orders"),
         rules: vec![rule("first"), rule("second")],
         function: named("worker"),
@@ -60,6 +63,8 @@ fn stack(environment: &str, account: &str) -> StackSpec {
         table_key: "id".to_owned(),
         ttl_attribute: "expires".to_owned(),
         topic: named("alarms"),
+        more_topics: vec![named("notices")],
+        version: "1.0".to_owned(),
         archive: named("archive"),
         alarms: vec![
             alarm("depth", AlarmMetric::QueueDepth(named("dlq"))),

@@ -1,6 +1,7 @@
 //! SQS, DynamoDB, STS, and CloudWatch's alarms.
 
-use aws_sdk_cloudwatch::types::StateValue;
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{AlarmType, HistoryItemType, ScanBy, StateValue};
 use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use jiff::SignedDuration;
@@ -140,4 +141,37 @@ async fn a_held_alarm_stays_until_it_is_let_go() {
     assert_eq!(stage.world.alarm_state("other-prod"), Some(AlarmState::Ok));
     assert!(stage.world.set_fault("dev.alarm.other-dev.raised", false));
     assert_eq!(stage.world.alarm_state("other-dev"), Some(AlarmState::Ok));
+}
+
+#[tokio::test]
+async fn an_alarm_keeps_the_history_of_its_states() {
+    let stage = Stage::new().await;
+    let began = stage.now();
+    for state in [Some(AlarmState::Alarm), Some(AlarmState::InsufficientData), None] {
+        stage.pass(30);
+        assert!(stage.world.set_alarm("other-dev", state));
+    }
+    let cloudwatch = client!(aws_sdk_cloudwatch, stage);
+    let all = cloudwatch.describe_alarm_history().alarm_name("other-dev").send().await.unwrap();
+    let kinds: Vec<_> =
+        all.alarm_history_items().iter().map(|item| item.history_item_type().unwrap().as_str()).collect();
+    assert_eq!(kinds, ["StateUpdate", "StateUpdate", "StateUpdate", "ConfigurationUpdate"], "the newest first");
+    stage.world.set_page_max(1);
+    let first_pages = |from: i64, next: Option<String>| {
+        let asked = cloudwatch.describe_alarm_history().alarm_name("other-dev").scan_by(ScanBy::TimestampAscending);
+        let asked = asked.history_item_type(HistoryItemType::StateUpdate).set_next_token(next);
+        asked.start_date(DateTime::from_secs(began.as_second() + from)).send()
+    };
+    let first = first_pages(60, None).await.unwrap();
+    let [item] = first.alarm_history_items() else { panic!("{first:?}") };
+    assert_eq!(item.timestamp().unwrap().secs(), began.as_second() + 60, "its start is part of it");
+    assert_eq!(item.history_summary(), Some("Alarm updated from ALARM to INSUFFICIENT_DATA"));
+    let told: serde_json::Value = serde_json::from_str(item.history_data().unwrap()).unwrap();
+    assert_eq!(told["newState"]["stateValue"], "INSUFFICIENT_DATA");
+    let second = first_pages(60, first.next_token().map(str::to_owned)).await.unwrap();
+    assert_eq!((second.alarm_history_items().len(), second.next_token()), (1, None));
+    let composite = cloudwatch.describe_alarm_history().alarm_types(AlarmType::CompositeAlarm).send().await.unwrap();
+    assert!(composite.alarm_history_items().is_empty());
+    let gone = cloudwatch.describe_alarm_history().alarm_name("gone").send().await.unwrap();
+    assert!(gone.alarm_history_items().is_empty());
 }

@@ -19,7 +19,8 @@ function Bad({ value }) {
 const words = (state) => state.toLowerCase().replaceAll("_", " ");
 
 function Environment({ environment }) {
-  const { function: lambda, table } = environment;
+  const { function: lambda, table, version } = environment;
+  const notices = environment.published ?? [];
   const alarms = environment.alarms ?? [];
   const ringing = alarms.filter((alarm) => alarm.state === "ALARM");
   return (
@@ -60,6 +61,12 @@ function Environment({ environment }) {
             <dd>{count(lambda.invocations_5m)} invocations · <Bad value={lambda.errors_5m} /> errors · <Bad value={lambda.throttles_5m} /> throttles</dd>
           </div>
         )}
+        {version && (
+          <div title={`CodeSha256 ${version.artefact}`} data-testid={`version-${environment.name}`}>
+            <dt>Version</dt>
+            <dd>{version.label ?? "no tag"} · deployed {clockTime(Date.parse(version.since))}</dd>
+          </div>
+        )}
         {table && (
           <div title={table.name}>
             <dt>Table</dt>
@@ -77,6 +84,17 @@ function Environment({ environment }) {
             </li>
           ))}
         </ul>
+      )}
+      {notices.length > 0 && (
+        <details className="notices" data-testid={`notices-${environment.name}`}>
+          <summary>{notices.length === 1 ? "1 notice" : `${notices.length} notices`} by SNS</summary>
+          {notices.map((notice) => (
+            <article key={notice.id} title={`${notice.topic}, MessageId ${notice.id}`}>
+              <h4>{clockTime(Date.parse(notice.at))} {notice.subject ?? "no subject"}</h4>
+              <pre>{notice.body}</pre>
+            </article>
+          ))}
+        </details>
       )}
     </section>
   );
