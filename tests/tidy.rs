@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("cli", &[]),
     ("journal", &["domain"]),
+    ("audit", &["domain"]),
     ("command", &["domain"]),
     ("policy", &["domain"]),
     ("checks", &["domain"]),
@@ -31,7 +32,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["domain", "command", "policy"]),
     (
         "requests",
-        &["domain", "command", "policy", "config", "engine", "store", "slack", "slack::message", "slack::view"],
+        &[
+            "domain",
+            "audit",
+            "command",
+            "policy",
+            "config",
+            "engine",
+            "store",
+            "slack",
+            "slack::message",
+            "slack::view",
+        ],
     ),
     ("control", &["domain", "engine", "requests", "store", "slack::view"]),
     ("web", &["store"]),
@@ -43,6 +55,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "terminal",
         &[
             "domain",
+            "audit",
             "clock",
             "cli",
             "config",
@@ -61,7 +74,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that are pure: values in, values out. They wait for nothing and ask the machine for nothing.
-const PURE: &[&str] = &["domain", "journal", "command", "policy", "checks", "slack::message", "slack::view"];
+const PURE: &[&str] = &["domain", "journal", "audit", "command", "policy", "checks", "slack::message", "slack::view"];
 
 /// The crates that `domain` rests on: values, their JSON and their digests.
 const CRATES_OF_DOMAIN: &[&str] = &["std", "serde", "serde_json", "jiff", "sha2", "hex", "thiserror"];
@@ -281,7 +294,9 @@ fn only_the_engine_says_that_an_environment_is_held() {
     refuse("Held is granted elsewhere:", containing(&lines, &["Held::granted"], &["src/engine"]));
     let granted: Vec<String> = containing(&lines, &["Held::granted"], &[]).collect();
     assert_eq!(granted.len(), 2, "before an act, and in the emergency path: {granted:#?}");
-    refuse("a Held is built past its maker:", containing(&lines, &["Held {"], &["src/domain/held.rs"]));
+    // An event has the same name.
+    let built = containing(&lines, &["Held {"], &["src/domain/held.rs", "src/domain/event.rs"]);
+    refuse("a Held is built past its maker:", built.filter(|line| !line.contains("Event::Held {")));
 }
 
 #[test]

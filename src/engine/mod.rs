@@ -6,6 +6,7 @@ pub mod emergency;
 mod execute;
 mod interlock;
 mod next;
+mod preview;
 mod scheduler;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use execute::{Engine, Place};
 pub use next::{Next, next};
+pub use preview::{Preview, PreviewError};
 pub use scheduler::LEASE;
 
 /// A time after `at`. What would lie beyond the end of time is its end.

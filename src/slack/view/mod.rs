@@ -6,9 +6,11 @@
 mod blocks;
 mod card;
 mod checks;
+mod holds;
 mod home;
 mod markup;
 mod plain;
+mod preview;
 mod reply;
 mod show;
 mod status;
@@ -26,9 +28,11 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 pub use card::{card, card_changes_at};
+pub use holds::{AuditFile, audit_file, audit_uploaded, held_already, kept_out, not_yours};
 pub use home::home;
 pub use plain::plain;
-pub use reply::{Who, answer_accepted, cancel_accepted, held, help, refusal, refused, stale_click, whoami};
+pub use preview::preview;
+pub use reply::{Who, answer_accepted, cancel_accepted, contacts, held, help, refusal, refused, stale_click, whoami};
 pub use show::{runs_list, show};
 pub use status::{EnvironmentStatus, status};
 pub use terminal::terminal;

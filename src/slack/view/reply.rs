@@ -3,7 +3,7 @@
 use super::blocks::{Button, Draft, Style};
 use super::markup::{Markup, clip, md};
 use super::{action, words};
-use crate::domain::{Actor, Answer, Command, Run};
+use crate::domain::{Actor, Answer, Command, Principal, Run};
 use crate::slack::message::Message;
 
 /// What `whoami` tells.
@@ -69,6 +69,28 @@ pub fn refused(refusal: &impl std::fmt::Display) -> Message {
     let mut draft = Draft::new();
     draft.section(md!("🚫 {}", Markup::written(&refusal.to_string()).cut(2500)));
     draft.finish()
+}
+
+/// Whom to turn to; empty when not configured. A Slack id becomes a mention.
+pub fn contacts(primary: &str, escalation: &str) -> Message {
+    let mut draft = Draft::new();
+    let named = |label: &'static str, contact: &str| match contact {
+        "" => md!("{}: nobody is configured", label),
+        contact => md!("{}: {}", label, mentioned(contact)),
+    };
+    draft.lines([named("☎️ Primary contact", primary), named("🚨 Escalation", escalation)]);
+    draft.finish()
+}
+
+/// The id of a person or a user group as a mention; anything else as it is written.
+fn mentioned(contact: &str) -> Markup {
+    let id = contact.len() > 2 && contact.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    match contact.chars().next() {
+        Some('U' | 'W' | 'S') if id && contact.contains(|c: char| c.is_ascii_digit()) => {
+            Markup::written(&Principal(contact.to_owned()).to_string())
+        }
+        _ => md!("{}", clip(contact, 200)),
+    }
 }
 
 /// How commands are used, in the words of `command`.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::blocks::Draft;
 use super::markup::{Markup, clip, md};
-use super::words;
-use crate::domain::{AlarmState, AlarmStatus, DlqDepth, RuleState, Run};
+use super::{holds, words};
+use crate::domain::{AlarmState, AlarmStatus, DlqDepth, Hold, RuleState, Run};
 use crate::slack::message::Message;
 
 /// An environment as it was just observed. What could not be asked is absent, and said in `notes`.
@@ -23,6 +23,8 @@ pub struct EnvironmentStatus {
     pub dlqs: BTreeMap<String, DlqDepth>,
     /// Its alarms.
     pub alarms: BTreeMap<String, AlarmStatus>,
+    /// The freezes and locks that stand.
+    pub holds: Vec<Hold>,
     /// The run that holds it.
     pub holder: Option<Run>,
     /// The runs that wait for it, first come first.
@@ -78,6 +80,7 @@ fn overview(environment: &EnvironmentStatus, now: Timestamp) -> Vec<Markup> {
         lines.push(md!("{} DLQ {}: {}", mark, clip(name, 90), words::depth(depth)));
     }
     lines.extend(alarms(&environment.alarms));
+    lines.extend(environment.holds.iter().take(4).map(|hold| holds::line(hold, &environment.name)));
     if let Some(holder) = &environment.holder {
         lines.push(md!("🔒 held by {}", run_line(holder, now)));
     } else {

@@ -235,6 +235,7 @@ fn dev_status() -> EnvironmentStatus {
             ("alchemiser-lambda-errors-dev".to_owned(), alarm(AlarmState::Ok, "")),
         ]
         .into(),
+        holds: Vec::new(),
         holder: Some(holder),
         queued: vec![journals::queued().run()],
         last: Some(journals::healthy().run()),
