@@ -194,8 +194,6 @@ fn verdicts(checks: &[Check]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
-
     use super::*;
     use crate::domain::{Command, Origin, Outcome, Recorded, RunId};
 

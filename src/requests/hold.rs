@@ -171,7 +171,7 @@ fn held(hold: &Hold, environment: &str, under_way: &[RunId]) -> String {
         (HoldKind::Lock, Some((runs, false))) => summary.push_str(&format!(" {runs}, which is under way, goes on.")),
         (HoldKind::Lock, Some((runs, true))) => summary.push_str(&format!(" {runs}, which are under way, go on.")),
     }
-    summary.push_str(" No rule was changed.");
+    summary.push_str(&format!(" No rule was changed. Reason: {}", hold.reason));
     summary
 }
 
@@ -207,4 +207,60 @@ fn named(runs: &[RunId]) -> Option<(String, bool)> {
 /// A time for people in a text without markup: `2026-11-23 07:00 UTC`.
 fn minute(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ALCH_TOML, Config};
+    use crate::domain::{Principal, Standing};
+
+    fn slack(user: &str) -> Actor {
+        Actor::Slack { user: user.to_owned(), team: "T1".to_owned() }
+    }
+
+    fn hold(kind: HoldKind, until: Option<Timestamp>) -> Hold {
+        let since = "2026-11-23T03:00:00Z".parse().unwrap();
+        Hold { kind, run: RunId(5), by: slack("U1"), reason: "an incident.".to_owned(), since, until }
+    }
+
+    #[test]
+    fn a_lock_is_lifted_by_its_holder_or_an_admin() {
+        let (config, _) = Config::parse(ALCH_TOML, "alch.toml", &Default::default()).unwrap();
+        let mut dev = config.environments["dev"].clone();
+        dev.roles.admin = vec![Principal("U2".to_owned())];
+        let person = |actor: Actor| Person { actor, standing: Standing::Member };
+        assert!(may_unlock(&slack("U1"), &person(slack("U1")), &dev));
+        assert!(may_unlock(&slack("U1"), &person(slack("U2")), &dev));
+        assert!(!may_unlock(&slack("U1"), &person(slack("U3")), &dev));
+    }
+
+    #[test]
+    fn the_words_say_what_it_means() {
+        let until = Some("2026-11-23T07:00:00Z".parse().unwrap());
+        for (told, words) in [
+            (
+                held(&hold(HoldKind::Freeze, until), "prod", &[RunId(7)]),
+                "prod is frozen until 2026-11-23 07:00 UTC: nothing but a rollback is taken there. R-7, which is under \
+                 way, begins nothing new. No rule was changed. Reason: an incident.",
+            ),
+            (
+                held(&hold(HoldKind::Lock, None), "prod", &[RunId(7), RunId(8), RunId(9)]),
+                "prod is locked until it is lifted: nobody but its holder acts there, but for a rollback. R-7, R-8 and \
+                 R-9, which are under way, go on. No rule was changed. Reason: an incident.",
+            ),
+            (
+                released(&hold(HoldKind::Freeze, None), None, "prod", &[RunId(7)]),
+                "prod is not frozen any more; it was since 2026-11-23 03:00 UTC (R-5: an incident). Commands are taken \
+                 there again. R-7, which is under way, goes on.",
+            ),
+            (
+                released(&hold(HoldKind::Lock, None), Some(&hold(HoldKind::Freeze, None)), "prod", &[RunId(7)]),
+                "prod is not locked any more; it was since 2026-11-23 03:00 UTC (R-5: an incident). It is still frozen \
+                 (R-5).",
+            ),
+        ] {
+            assert_eq!(told, words);
+        }
+    }
 }

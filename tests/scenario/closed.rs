@@ -36,10 +36,10 @@ fn a_frozen_environment_takes_nothing_but_a_rollback() {
         for person in [world.alice(), world.bob()] {
             person.types("enable signal-generated dev").await;
             let seen = person.sees();
-            says(&seen, &["dev is frozen", "@alice", "trading is halted", "unfreeze dev", "Nothing was changed"]);
+            says(&seen, &["dev is frozen", "@Alice", "trading is halted", "unfreeze dev", "Nothing was changed"]);
         }
         world.bob().types("status dev").await;
-        says(&world.bob().sees(), &["dev is frozen", "@alice"]);
+        says(&world.bob().sees(), &["dev is frozen", "@Alice"]);
         assert_eq!(runs(world).await, 1);
         world.killed();
         world.starts().await;
@@ -60,7 +60,7 @@ fn a_freeze_is_renewed_by_who_made_it_and_says_what_it_stops() {
         world.alice().types("freeze dev \"first\"").await;
         says(&ended(world, R2).await.1, &["until it is lifted", "R-1, which is under way, begins nothing new"]);
         world.bob().types("freeze dev \"second\" --for 1h").await;
-        says(&world.bob().sees(), &["dev is frozen", "@alice", "first"]);
+        says(&world.bob().sees(), &["dev is frozen", "@Alice", "first"]);
         world.alice().types("freeze dev \"third\" --for 1h").await;
         let holds = world.store().holds("dev").await.unwrap();
         assert_eq!((holds.len(), holds[0].reason.as_str(), holds[0].run), (1, "third", RunId(3)));
@@ -83,7 +83,7 @@ fn a_lock_keeps_others_out_and_is_its_holders() {
         says(&ended(world, R1).await.1, &["dev is locked until it is lifted", "nobody but its holder"]);
         for command in ["enable signal-generated dev", "lock dev \"me too\"", "unlock dev"] {
             world.bob().types(command).await;
-            says(&world.bob().sees(), &["dev is locked", "@alice", "looking into the queue"]);
+            says(&world.bob().sees(), &["dev is locked", "@Alice", "looking into the queue"]);
         }
         assert_eq!(runs(world).await, 1);
         world.alice().types("enable signal-generated dev").await;
@@ -163,5 +163,13 @@ fn contacts_are_told_and_called() {
         says(&world.alice().sees(), &["Primary contact", "Escalation"]);
         world.alice().types("escalate R-1").await;
         says(&world.alice().sees(), &["There is no run R-1"]);
+        world.alice().types("enable signal-generated dev").await;
+        world.bob().types("escalate R-1 \"the queue grows\"").await;
+        let journal = world.journal(R1).await;
+        let called = journal.iter().filter(|recorded| recorded.event.kind() == "escalated").count();
+        assert_eq!(called, 1);
+        world.until_ended(R1).await;
+        world.bob().types("escalate R-1").await;
+        says(&world.bob().sees(), &["R-1 has ended"]);
     });
 }

@@ -22,8 +22,8 @@ pub fn held_already(hold: &Hold, environment: &str, command_word: &str) -> Messa
     let mut draft = Draft::new();
     draft.section(line(hold, environment));
     let mine = match hold.kind {
-        HoldKind::Freeze => md!("That stays as it is; yours was not added."),
-        HoldKind::Lock => md!("One person at a time: yours was not added."),
+        HoldKind::Freeze => md!("It stays as it is: your freeze was not added, and nothing was changed."),
+        HoldKind::Lock => md!("One person at a time: your lock was not added, and nothing was changed."),
     };
     draft.section(mine);
     draft.section(lifting(hold, environment, command_word));
@@ -35,7 +35,7 @@ pub fn not_yours(hold: &Hold, environment: &str) -> Message {
     let mut draft = Draft::new();
     draft.section(line(hold, environment));
     draft.section(md!(
-        "Only {} or an admin of {} can lift that. It stands.",
+        "Only {} or an admin of {} can lift that. Nothing was changed.",
         Markup::actor(&hold.by),
         md!("{}", environment).bold(),
     ));
