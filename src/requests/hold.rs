@@ -14,9 +14,11 @@ use crate::store::{HoldChange, NewHold, NewRun, StoreError};
 const TRIES: u32 = 5;
 
 /// What is to become of a hold, decided on the one that was found.
-enum Decision {
-    Change { change: HoldChange, ended: Event, seen: Option<RunId> },
-    Refuse(Message),
+struct Decided {
+    change: HoldChange,
+    ended: Event,
+    /// The run of the hold that was found.
+    seen: Option<RunId>,
 }
 
 impl Requests {
@@ -50,9 +52,9 @@ impl Requests {
             let holds = store.holds(&environment.name).await?;
             let under_way = self.under_way(&environment.name).await?;
             let word = &self.0.house.command_word;
-            let (change, ended, seen) = match decide(&asked, environment, &holds, &under_way, word, now) {
-                Decision::Change { change, ended, seen } => (change, ended, seen),
-                Decision::Refuse(message) => return Ok(Response::Refuse(message)),
+            let Decided { change, ended, seen } = match decide(&asked, environment, &holds, &under_way, word, now) {
+                Ok(decided) => decided,
+                Err(message) => return Ok(Response::Refuse(message)),
             };
             let run = NewRun {
                 requested: &requested,
@@ -94,8 +96,8 @@ fn decide(
     under_way: &[RunId],
     command_word: &str,
     now: Timestamp,
-) -> Decision {
-    let refuse = |text: &str| Decision::Refuse(view::refusal(text));
+) -> Result<Decided, Message> {
+    let refuse = |text: &str| Err(view::refusal(text));
     let found = |kind: HoldKind| holds.iter().find(|hold| hold.kind == kind);
     let name = &environment.name;
     match &asked.command {
@@ -105,7 +107,7 @@ fn decide(
         Command::Hold { kind, reason, lasting, .. } => {
             let before = found(*kind);
             if let Some(other) = before.filter(|hold| hold.stands(now) && hold.by != asked.person.actor) {
-                return Decision::Refuse(view::held_already(other, name, command_word));
+                return Err(view::held_already(other, name, command_word));
             }
             let hold = Hold {
                 kind: *kind,
@@ -118,7 +120,7 @@ fn decide(
             };
             let ended =
                 ended(held(&hold, name, under_way), Command::Release { kind: *kind, environment: name.clone() });
-            Decision::Change { change: HoldChange::Held(hold), ended, seen: before.map(|hold| hold.run) }
+            Ok(Decided { change: HoldChange::Held(hold), ended, seen: before.map(|hold| hold.run) })
         }
         Command::Release { kind, .. } => {
             let Some(hold) = found(*kind) else {
@@ -129,13 +131,13 @@ fn decide(
                 return refuse(&format!("{name} is not {} any more{over}. Nothing was changed.", kind.word()));
             }
             if *kind == HoldKind::Lock && !may_unlock(&hold.by, &asked.person, environment) {
-                return Decision::Refuse(view::not_yours(hold, name));
+                return Err(view::not_yours(hold, name));
             }
             let left = holds.iter().find(|left| left.kind != *kind && left.stands(now));
             let again =
                 Command::Hold { kind: *kind, environment: name.clone(), reason: hold.reason.clone(), lasting: None };
             let ended = ended(released(hold, left, name, under_way), again);
-            Decision::Change { change: HoldChange::Released(*kind), ended, seen: Some(hold.run) }
+            Ok(Decided { change: HoldChange::Released(*kind), ended, seen: Some(hold.run) })
         }
         _ => refuse("That is neither a freeze nor a lock. Nothing was changed."),
     }
