@@ -348,7 +348,7 @@ async fn a_hold_stands_until_it_is_lifted_and_its_run_tells_of_it() {
         let run = change_hold(store, freeze.clone(), None, Some("k"), at(1)).await.unwrap();
         assert_eq!(store.next_wake().await.unwrap(), Some(at(1)), "who waits there looks again");
         let standing = Hold { run, ..hold("ada", Some(at(100))) };
-        assert_eq!(store.holds("dev").await.unwrap(), [standing.clone()]);
+        assert_eq!(store.holds("dev").await.unwrap(), std::slice::from_ref(&standing));
         assert!(store.holds("prod").await.unwrap().is_empty());
         let kinds: Vec<&str> = store.journal(run).await.unwrap().iter().map(|recorded| recorded.event.kind()).collect();
         assert_eq!(kinds, ["requested", "held", "ended"]);
