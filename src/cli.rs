@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// Runs the EventBridge deployment runbook from Slack.
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ pub enum CliCommand {
     Check(CheckArgs),
     /// Print the Slack app's manifest, ready to paste.
     Manifest(ManifestArgs),
+    /// Print the journals of an environment, or of all: one JSON object a line, or CSV. Beside a running server too.
+    Audit(AuditArgs),
     /// Run a command as if typed after /alch, and print its journal as it grows. Exit status 0 only if it succeeded.
     Run(RunArgs),
 }
@@ -77,6 +80,52 @@ pub struct RunArgs {
     /// Do not ask before acting. Never approves production steps.
     #[arg(long)]
     pub yes: bool,
+}
+
+/// Arguments of `alch audit`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct AuditArgs {
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub instead: Option<AuditCommand>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub config: ConfigArgs,
+    /// The environment; all when not given.
+    #[arg(value_name = "ENV")]
+    pub environment: Option<String>,
+    /// How far back: "7d", "12h", "2w". Everything when not given.
+    #[arg(long, value_name = "TIME", value_parser = length_of_time)]
+    pub since: Option<SignedDuration>,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = AuditWriting::Jsonl)]
+    pub format: AuditWriting,
+}
+
+/// What `alch audit` does beside printing.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check the hash chain of all journals. Exit status 0 only if nothing was edited, deleted or reordered.
+    Verify(ConfigArgs),
+}
+
+/// How journals are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuditWriting {
+    /// One JSON object a line, as recorded.
+    Jsonl,
+    /// For spreadsheets.
+    Csv,
+}
+
+/// A length of time that is not negative; a day has 24 hours.
+fn length_of_time(text: &str) -> Result<SignedDuration, String> {
+    let span: Span = text.parse().map_err(|_| format!("`{text}` is no length of time, such as 7d or 12h"))?;
+    match span.to_duration(SpanRelativeTo::days_are_24_hours()) {
+        Ok(length) if length > SignedDuration::ZERO => Ok(length),
+        Ok(_) | Err(_) => Err(format!("`{text}` is no length of time, such as 7d or 12h")),
+    }
 }
 
 /// Arguments of `alch sandbox`.

@@ -10,6 +10,7 @@
 extern crate self as alch;
 
 pub mod app;
+pub mod audit;
 pub mod aws;
 pub mod checks;
 pub mod cli;

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 
 use alch::domain::{Actor, Command, Event, Origin, Outcome, RunId};
 use alch::store::{LockOutcome, NewRun, Put, SlackMessage, Store, StoreError};
+use alch::domain::{Actor, Command, Event, Hold, HoldKind, Origin, Outcome, RunId};
+use alch::store::{AuditScope, HoldChange, LockOutcome, NewHold, NewRun, Put, Store, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -89,6 +91,8 @@ async fn every_tampering_with_the_journal_is_found() {
         ("DELETE FROM events WHERE run_id = 2 AND seq = 2", "events are missing"),
         ("DELETE FROM events WHERE run_id = 2 AND seq = 3", "the newest events are missing"),
         ("DELETE FROM events WHERE run_id = 2", "runs are missing"),
+        ("UPDATE runs SET environment = 'prod' WHERE id = 2", "filed under `prod`"),
+        ("UPDATE last_run SET id = 2", "the newest runs"),
     ];
     for (tamper, found) in tampers {
         on_each_database(async |store, url| {
@@ -343,6 +347,81 @@ async fn runs_of_an_environment_are_read_since_a_time_the_newest_first() {
         assert_eq!(ids(&since(31).await), Vec::<i64>::new());
         let folded = store.run(RunId(3)).await.unwrap();
         assert_eq!(since(20).await.pop(), folded);
+fn hold(by: &str, until: Option<Timestamp>) -> Hold {
+    Hold {
+        kind: HoldKind::Freeze,
+        run: RunId(0),
+        by: Actor::Terminal { user: by.to_owned() },
+        reason: "an incident".to_owned(),
+        since: at(0),
+        until,
+    }
+}
+
+async fn change_hold(
+    store: &Store,
+    change: HoldChange,
+    seen: Option<RunId>,
+    inbox_key: Option<&str>,
+    now: Timestamp,
+) -> Option<RunId> {
+    let (requested, ended) = (requested("dev"), ended());
+    let run = NewRun { requested: &requested, environment: "dev", driven: false, inbox_key };
+    store.change_hold(NewHold { run, change, seen, ended: &ended }, now).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_stands_until_it_is_lifted_and_its_run_tells_of_it() {
+    on_each_database(async |store, _| {
+        let waiting = new_run(store, "dev", at(0)).await;
+        let claim = store.claim("me", at(0), at(9)).await.unwrap().unwrap();
+        assert!(store.put_back(&claim, 1, at(600)).await.unwrap());
+        store.put_request("k", &json!({}), at(0)).await.unwrap();
+        let freeze = HoldChange::Held(hold("ada", Some(at(100))));
+        let run = change_hold(store, freeze.clone(), None, Some("k"), at(1)).await.unwrap();
+        assert_eq!(store.next_wake().await.unwrap(), Some(at(1)), "who waits there looks again");
+        let standing = Hold { run, ..hold("ada", Some(at(100))) };
+        assert_eq!(store.holds("dev").await.unwrap(), std::slice::from_ref(&standing));
+        assert!(store.holds("prod").await.unwrap().is_empty());
+        let kinds: Vec<&str> = store.journal(run).await.unwrap().iter().map(|recorded| recorded.event.kind()).collect();
+        assert_eq!(kinds, ["requested", "held", "ended"]);
+        assert_eq!(store.journal(run).await.unwrap()[1].event, Event::Held { hold: standing });
+        assert_eq!(store.live_runs("dev").await.unwrap(), [waiting]);
+        assert!(store.pending_requests().await.unwrap().is_empty());
+        assert_eq!(
+            change_hold(store, freeze, Some(run), Some("k"), at(2)).await,
+            Some(run),
+            "a repeat is the same run"
+        );
+        assert_eq!(store.recent_runs(None, 10).await.unwrap().len(), 2);
+
+        let lifted = change_hold(store, HoldChange::Released(HoldKind::Freeze), Some(run), None, at(3)).await.unwrap();
+        assert!(store.holds("dev").await.unwrap().is_empty());
+        assert_eq!(store.journal(lifted).await.unwrap()[1].event, Event::Released { hold: HoldKind::Freeze });
+        assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_is_changed_only_as_it_was_seen() {
+    on_each_database(async |store, _| {
+        let changes = ["ada", "bob", "eve"].map(|by| {
+            let store = store.clone();
+            tokio::spawn(async move { change_hold(&store, HoldChange::Held(hold(by, None)), None, None, at(1)).await })
+        });
+        let mut made = Vec::new();
+        for change in changes {
+            made.extend(change.await.unwrap());
+        }
+        assert_eq!(made.len(), 1, "of those who saw none, one is first");
+        assert_eq!(store.holds("dev").await.unwrap()[0].run, made[0]);
+        let late = change_hold(store, HoldChange::Released(HoldKind::Freeze), Some(RunId(9)), None, at(2)).await;
+        assert_eq!(late, None);
+        assert_eq!(store.recent_runs(None, 10).await.unwrap().len(), 1, "nothing is left of what was not done");
+        assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
+        let again = change_hold(store, HoldChange::Held(hold("bob", None)), Some(made[0]), None, at(3)).await.unwrap();
+        assert_eq!(store.holds("dev").await.unwrap(), [Hold { run: again, ..hold("bob", None) }]);
     })
     .await;
 }
@@ -382,4 +461,100 @@ async fn the_pulse_changes_with_every_beginning_and_end() {
         }
     })
     .await;
+}
+/// Makes the database of the first schema, as an earlier release left it.
+async fn first_schema(url: &str) {
+    use sqlx::SqlSafeStr;
+    use sqlx::migrate::{Migration, MigrationType, Migrator};
+    sqlx::any::install_default_drivers();
+    let sql = include_str!("../migrations/0001_journal.sql");
+    let first = Migration::new(1, "journal".into(), MigrationType::Simple, sql.into_sql_str(), false);
+    let create = if url.starts_with("sqlite:") { format!("{url}?mode=rwc") } else { url.to_owned() };
+    let pool = sqlx::AnyPool::connect(&create).await.unwrap();
+    Migrator::with_migrations(vec![first]).run(&pool).await.unwrap();
+    pool.close().await;
+    let body = serde_json::to_string(&requested("dev")).unwrap();
+    let hash = alch::journal::link("", RunId(1), 1, at(0), &body);
+    let micros = at(0).as_microsecond();
+    for sql in [
+        format!("INSERT INTO events VALUES (1, 1, {micros}, 'requested', '{body}', '{hash}')"),
+        format!("INSERT INTO runs VALUES (1, 'dev', {micros}, 1, '{hash}', {micros}, NULL, NULL, NULL, 0, 1, 0)"),
+        format!("UPDATE last_run SET id = 1, hash = '{hash}'"),
+        format!("INSERT INTO locks VALUES ('dev', 1, {micros})"),
+    ] {
+        execute(url, &sql).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_of_an_earlier_release_is_brought_up_to_date_with_all_that_it_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut urls = vec![format!("sqlite:{}", directory.path().join("old.db").display())];
+    // It runs as long as this is held.
+    let postgres = support::postgres::postgres();
+    if let Some(postgres) = &postgres {
+        urls.push(postgres.database().await);
+    }
+    for url in urls {
+        first_schema(&url).await;
+        let early = Store::open_read_only(&url).await.unwrap_err();
+        assert!(matches!(early, StoreError::OtherSchema { found: 1, known: 2 }), "{early}");
+        let store = Store::open(&url).await.unwrap();
+        assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
+        assert_eq!(store.live_runs("dev").await.unwrap(), [RunId(1)]);
+        assert_eq!(store.holder("dev").await.unwrap().unwrap().run, RunId(1));
+        assert!(store.holds("dev").await.unwrap().is_empty());
+        change_hold(&store, HoldChange::Held(hold("ada", None)), None, None, at(1)).await.unwrap();
+        assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_reads_reads_beside_whoever_writes_and_can_write_nothing() {
+    on_each_database(async |store, url| {
+        for environment in ["dev", "prod", "dev"] {
+            let run = new_run(store, environment, at(0)).await;
+            store.signal(run, &[Event::Locked, ended()], at(60)).await.unwrap();
+        }
+        let reader = Store::open_read_only(url).await.unwrap();
+        let lines = async |scope| {
+            let lines = reader.journal_lines(scope, None).await.unwrap();
+            lines.iter().map(|line| (line.run.0, line.seq)).collect::<Vec<_>>()
+        };
+        let all = AuditScope::default();
+        assert_eq!(lines(all).await.len(), 9);
+        assert_eq!(lines(AuditScope { environment: Some("prod"), since: None }).await, [(2, 1), (2, 2), (2, 3)]);
+        let late = AuditScope { environment: Some("dev"), since: Some(at(60)) };
+        assert_eq!(lines(late).await, [(1, 2), (1, 3), (3, 2), (3, 3)]);
+        let page = reader.journal_lines(all, None).await.unwrap();
+        assert_eq!(reader.journal_lines(all, page.get(4)).await.unwrap(), page[5..]);
+        let report = reader.check_chain().await.unwrap();
+        assert_eq!((report.runs, report.events, report.problems), (3, 9, Vec::new()));
+        let first = store.journal(RunId(3)).await.unwrap().swap_remove(0);
+        assert_eq!(report.head, Some((RunId(3), first.hash)));
+        let requested = requested("dev");
+        let new = NewRun { requested: &requested, environment: "dev", driven: true, inbox_key: None };
+        reader.create_run(new, at(1)).await.unwrap_err();
+        store.signal(RunId(3), &[Event::Locked], at(61)).await.unwrap();
+        assert_eq!(reader.check_chain().await.unwrap().events, 10);
+        reader.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_database_of_ours_is_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("alch.db").display());
+    let missing = Store::open_read_only(&url).await.unwrap_err();
+    assert!(matches!(missing, StoreError::File { .. }), "{missing}");
+    assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing was created");
+    Store::open(&url).await.unwrap().close().await;
+    execute(&url, "INSERT INTO _sqlx_migrations VALUES (99, 'later', CURRENT_TIMESTAMP, TRUE, x'00', 0)").await;
+    let newer = Store::open_read_only(&url).await.unwrap_err();
+    assert!(matches!(newer, StoreError::OtherSchema { found: 99, .. }), "{newer}");
+    execute(&url, "DROP TABLE _sqlx_migrations").await;
+    let foreign = Store::open_read_only(&url).await.unwrap_err();
+    assert!(foreign.to_string().contains("no database of alch"), "{foreign}");
 }

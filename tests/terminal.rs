@@ -8,7 +8,7 @@ mod support {
 
 use std::time::{Duration, Instant};
 
-use alch::domain::{Outcome, RunId};
+use alch::domain::{Outcome, Recorded, RunId};
 use alch::sandbox::aws::{ApiFault, Failure, RuleState};
 use serde_json::Value;
 use support::server::{ALICE, By, Finished, Stage, until};
@@ -202,6 +202,49 @@ async fn what_is_not_understood_is_explained_and_fails() {
     assert_eq!(done.code, Some(1), "{done:?}");
     assert!(done.stderr.contains("signal-generated"), "{done:?}");
     assert_eq!(stage.alch(&["run"]).await.code, Some(2), "a command line that is none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_prints_the_journals_beside_a_running_server() {
+    let stage = Stage::new().await;
+    let mut server = stage.serve().await;
+    for command in ["verify dev", "verify prod"] {
+        stage.alch(&["run", command]).await;
+    }
+    let everything = stage.alch(&["audit"]).await;
+    assert_eq!(everything.code, Some(0), "{everything:?}");
+    let lines: Vec<Recorded> = everything.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.first().map(|line| (line.run, line.seq)), Some((RunId(1), 1)));
+    assert_eq!(lines.last().map(|line| (line.run, line.event.kind())), Some((RunId(2), "ended")));
+    let one = stage.alch(&["audit", "prod", "--since", "7d", "--format", "csv"]).await;
+    assert_eq!(one.code, Some(0), "{one:?}");
+    let lines: Vec<&str> = one.stdout.lines().collect();
+    assert!(lines[0].starts_with("run,seq,at,environment,kind,actor"), "{}", one.stdout);
+    assert!(lines[1].starts_with("R-2,1,") && lines[1].contains("ada (terminal)"), "{}", one.stdout);
+    assert!(!one.stdout.contains("R-1,"), "{}", one.stdout);
+    let verified = stage.alch(&["audit", "verify"]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    assert!(verified.stdout.contains("of 2 runs"), "{}", verified.stdout);
+    for wrong in [["audit", "nowhere"], ["audit", "--since=-1d"], ["audit", "--format=xml"]] {
+        assert_ne!(stage.alch(&wrong).await.code, Some(0), "{wrong:?}");
+    }
+    server.process.terminate();
+    assert!(server.process.exit().await.success());
+    assert_eq!(stage.alch(&["audit"]).await.stdout, everything.stdout, "and without the server");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_was_tampered_with_is_found() {
+    let stage = Stage::new().await;
+    assert_eq!(stage.alch(&["audit", "verify"]).await.code, Some(1), "there is nothing to verify yet");
+    stage.alch(&["run", "verify dev"]).await;
+    assert_eq!(stage.alch(&["audit", "verify"]).await.code, Some(0));
+    let _server = stage.serve().await;
+    let changed = "UPDATE events SET body = replace(body, 'ada', 'bob') WHERE run_id = 1 AND seq = 1 RETURNING seq";
+    assert_eq!(stage.number(changed).await, 1);
+    let found = stage.alch(&["audit", "verify"]).await;
+    assert_eq!(found.code, Some(1), "{found:?}");
+    assert!(found.stdout.contains("FAIL  R-1: event 1 is not what was recorded"), "{}", found.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]

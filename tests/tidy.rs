@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("cli", &[]),
     ("journal", &["domain"]),
+    ("audit", &["domain"]),
     // When the next deployment window opens: a time that people may ask for.
     ("command", &["domain", "window"]),
     ("window", &["domain"]),
@@ -34,7 +35,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["domain", "command", "policy"]),
     (
         "requests",
-        &["domain", "command", "policy", "config", "engine", "store", "slack", "slack::message", "slack::view"],
+        &[
+            "domain",
+            "audit",
+            "command",
+            "policy",
+            "config",
+            "engine",
+            "store",
+            "slack",
+            "slack::message",
+            "slack::view",
+        ],
     ),
     ("control", &["domain", "engine", "requests", "store", "slack::view"]),
     ("web", &["store"]),
@@ -46,6 +58,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "terminal",
         &[
             "domain",
+            "audit",
             "clock",
             "cli",
             "config",
@@ -65,7 +78,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Modules that are pure: values in, values out. They wait for nothing and ask the machine for nothing.
 const PURE: &[&str] =
-    &["domain", "journal", "command", "window", "policy", "checks", "notice", "slack::message", "slack::view"];
+    &["domain", "journal", "audit", "command", "window", "policy", "checks", "notice", "slack::message", "slack::view"];
 
 /// The crates that `domain` rests on: values, their JSON and their digests.
 const CRATES_OF_DOMAIN: &[&str] = &["std", "serde", "serde_json", "jiff", "sha2", "hex", "thiserror"];

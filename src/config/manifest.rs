@@ -69,6 +69,7 @@ mod tests {
             "users:read",
             "channels:history",
             "groups:history",
+            "files:write",
         ];
         assert_eq!(scopes, needed);
         assert_eq!(list(MANIFEST, "bot_events"), ["app_mention", "message.im", "app_home_opened"]);

@@ -28,6 +28,30 @@ pub struct Recorded {
     pub hash: String,
 }
 
+/// An event as it is stored: its JSON is what was written, which is what the hash is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalLine {
+    /// Where the run acts.
+    pub environment: String,
+    /// Whose journal.
+    pub run: RunId,
+    /// Its number there.
+    pub seq: i64,
+    /// When it was recorded, UTC.
+    pub at: Timestamp,
+    /// The event's JSON.
+    pub body: String,
+    /// SHA-256 over the previous event's hash and this event, hexadecimal.
+    pub hash: String,
+}
+
+impl JournalLine {
+    /// What happened; none when this version cannot read it.
+    pub fn event(&self) -> Option<Event> {
+        serde_json::from_str(&self.body).ok()
+    }
+}
+
 /// Where in Slack a request came from, and so where its thread goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlackPlace {

@@ -23,7 +23,7 @@ pub use environment::{
     ApprovalMode, ApprovalRule, Approvals, Blackout, CommandApprovals, Environment, GateLimits, Notify, OnGateFailure,
     OnInconclusive, Roles, Rule, Safeguards, StepUp, Table, TimeRange, Waits, Weekday, Window,
 };
-pub use event::{Change, Event, Origin, Recorded, RuleOutcome, SlackPlace};
+pub use event::{Change, Event, JournalLine, Origin, Recorded, RuleOutcome, SlackPlace};
 pub use facts::{AlarmState, AlarmStatus, DlqDepth, Facts, RuleFact, RuleState};
 pub use held::Held;
 pub use hold::{Hold, HoldKind};

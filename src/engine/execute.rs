@@ -155,7 +155,7 @@ impl Engine {
 
     /// The states from before the last rollback that found anything enabled: a second rollback on top of it, which found
     /// everything off, is not what one wants back.
-    async fn before_last_rollback(
+    pub(super) async fn before_last_rollback(
         &self,
         environment: &str,
     ) -> Result<Option<(RunId, BTreeMap<String, RuleState>)>, StoreError> {

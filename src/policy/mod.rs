@@ -122,6 +122,19 @@ pub fn decide(request: &Request<'_>) -> Result<Permit, Refusal> {
     })
 }
 
+/// Whether somebody may lift a lock that another person holds.
+pub fn may_break_lock(person: &Person, environment: &Environment) -> bool {
+    match &person.actor {
+        // Whoever has a shell there has the bot's own AWS credentials.
+        Actor::Terminal { .. } => true,
+        Actor::Slack { user, .. } => {
+            person.standing == Standing::Member
+                && environment.roles.admin.iter().any(|who| who.is_everyone() || who.user() == Some(user))
+        }
+        Actor::Alch => false,
+    }
+}
+
 fn weight(command: &Command) -> Weight {
     match command {
         Command::Enable { .. }

@@ -68,15 +68,16 @@ impl Requests {
 
     pub(super) async fn act(&self, asked: Asked) -> Result<Response, StoreError> {
         let about = match &asked.command {
-            Command::Show { run } | Command::Cancel { run } | Command::Answer { run, .. } => {
-                match self.0.engine.store().run(*run).await? {
-                    Some(run) => Some(run),
-                    None => {
-                        let text = format!("There is no run {run}. See `{} runs`.", self.0.house.command_word);
-                        return Ok(Response::Refuse(view::refusal(&text)));
-                    }
+            Command::Show { run }
+            | Command::Cancel { run }
+            | Command::Answer { run, .. }
+            | Command::Escalate { run, .. } => match self.0.engine.store().run(*run).await? {
+                Some(run) => Some(run),
+                None => {
+                    let text = format!("There is no run {run}. See `{} runs`.", self.0.house.command_word);
+                    return Ok(Response::Refuse(view::refusal(&text)));
                 }
-            }
+            },
             _ => None,
         };
         let permit = match policy::decide(&policy::Request {
@@ -103,6 +104,14 @@ impl Requests {
                 Ok(Response::Say(view::show(&run, &journal, self.0.engine.clock().now())))
             }
             (Command::Status { environment }, _) => self.status(environment.as_deref()).await.map(Response::Say),
+            (Command::Hold { .. } | Command::Release { .. }, _) => self.change_hold(asked, &permit).await,
+            (Command::Plan { of }, _) => self.preview(&of).await,
+            (Command::Audit { .. }, _) => self.audit(&asked).await,
+            (Command::Contacts, _) => {
+                let (primary, escalation) = self.contacts();
+                Ok(Response::Say(view::contacts(Some(primary), Some(escalation))))
+            }
+            (Command::Escalate { reason, .. }, Some(run)) => self.escalate(&asked, &run, reason).await,
             (Command::Runs { environment }, _) => self.runs(environment.as_deref()).await.map(Response::Say),
             (Command::Whoami, _) => Ok(Response::Say(self.whoami(&asked))),
             (Command::Help { topic }, _) => Ok(Response::Say(self.help(topic.as_deref()))),
@@ -118,6 +127,9 @@ impl Requests {
     async fn start(&self, asked: Asked, permit: &Permit) -> Result<Response, StoreError> {
         let Some(environment) = permit.environment() else { return Err(StoreError::NoRun) };
         let (store, now) = (self.0.engine.store(), self.0.engine.clock().now());
+        if let Some(refusal) = self.kept_out(&asked, environment).await? {
+            return Ok(Response::Refuse(refusal));
+        }
         if asked.command.acts()
             && !asked.pressed.queue
             && let Some(holder) = store.holder(environment).await?
@@ -175,6 +187,24 @@ impl Requests {
             self.0.engine.store().signal(run.id, &[event], self.0.engine.clock().now()).await?;
         }
         Ok(Response::Say(view::cancel_accepted(run)))
+    }
+
+    /// Calls the escalation contact to a run that is under way: the run's thread tells them.
+    async fn escalate(&self, asked: &Asked, run: &Run, reason: Option<String>) -> Result<Response, StoreError> {
+        let (_, contact) = self.contacts();
+        if contact.is_empty() {
+            let text = "Nobody is configured to be called: `contacts.escalation` is not set. Nothing was done.";
+            return Ok(Response::Refuse(view::refusal(text)));
+        }
+        if run.ended.is_some() {
+            let text = format!("{} has ended, so nobody is called to it. The escalation contact is {contact}.", run.id);
+            return Ok(Response::Refuse(view::refusal(&text)));
+        }
+        let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
+        let actor = asked.person.actor.clone();
+        let event = Event::Escalated { actor, contact: contact.to_owned(), reason };
+        self.0.engine.store().signal(run.id, &[event], self.0.engine.clock().now()).await?;
+        Ok(Response::Say(view::escalated(run, contact)))
     }
 
     async fn answer_question(&self, asked: &Asked, run: &Run, answer: Answer) -> Result<Response, StoreError> {

@@ -87,6 +87,8 @@ impl Requests {
         let (mut status, stored) = join(self.observe_aws(place), self.stored(environment)).await;
         let (holder, queued, last) = stored?;
         (status.holder, status.queued, status.last) = (holder, queued, last);
+        let (holds, now) = (self.0.engine.store().holds(&environment.name).await?, self.0.engine.clock().now());
+        status.holds = holds.into_iter().filter(|hold| hold.stands(now)).collect();
         Ok(status)
     }
 

@@ -6,6 +6,9 @@
 
 mod act;
 mod answer;
+mod audit;
+mod hold;
+mod preview;
 mod read;
 mod reply;
 

@@ -2,11 +2,13 @@
 //! happened. Retries nothing and paces nothing; that is for those who know what a repeat would do.
 
 mod call;
+mod files;
 mod find;
 mod methods;
 mod text;
 
 pub use call::{CallCounters, CallError};
+pub use files::FileUpload;
 pub use find::{Lookup, Place};
 pub use methods::{Answer, AuthTest, Degraded, Post, Posted, User};
 pub use text::{cut, escape};
@@ -120,7 +122,7 @@ impl Base {
         format!("{}/{method}", self.0.as_str().trim_end_matches('/'))
     }
 
-    /// Whether `url` is Slack's own. A response_url comes in a request, and is called with what a run says.
+    /// Whether `url` is Slack's own: one that comes in a request or an answer, and is sent what runs say.
     fn owns(&self, url: &Url) -> bool {
         let (Some(host), true) = (url.host_str(), url.username().is_empty() && url.password().is_none()) else {
             return false;

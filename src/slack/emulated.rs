@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Answer, CallCounters, Lookup, Place, Post, SlackClient};
+use super::client::{Answer, CallCounters, CallError, FileUpload, Lookup, Place, Post, SlackClient};
 use super::http::{Ingress, router};
 use super::inbound::Inbound;
 use super::ingress::{Ack, IngressCounters, Intake};
@@ -99,7 +99,7 @@ impl World {
         self.taken.lock().unwrap().last().unwrap().0.clone()
     }
 
-    async fn post(&self, text: &str, key: &str) -> Result<String, super::client::CallError> {
+    async fn post(&self, text: &str, key: &str) -> Result<String, CallError> {
         let channel = self.channel();
         let place = Place { channel: &channel, thread_ts: None };
         let post = Post { place, broadcast: false, message: &message(text), key: Some(key) };
@@ -210,4 +210,45 @@ async fn people_stand_as_the_workspace_says() {
     let home = json!({ "type": "home", "blocks": [] });
     world.client.views_publish("U0ALICE", &home).await.unwrap();
     assert!(world.slack.home("U0ALICE").is_some());
+}
+
+#[tokio::test]
+async fn a_file_is_shown_where_it_was_asked_for() {
+    let world = World::new(false).await;
+    let channel = world.channel();
+    let card = world.post("the card", "R-1/card").await.unwrap();
+    let comment = message("an audit & more");
+    for (thread_ts, name) in [(None, "a b.jsonl"), (Some(card.as_str()), "b.csv")] {
+        let content = name.as_bytes().repeat(1_000);
+        let place = Place { channel: &channel, thread_ts };
+        world.client.upload(FileUpload { name, content: content.clone(), place, comment: &comment }).await.unwrap();
+        let file = world.slack.files().pop().unwrap();
+        assert_eq!((file.name.as_str(), file.content), (name, Some(content)));
+        let shown = world.slack.messages().pop().unwrap();
+        assert_eq!((shown.thread_ts.as_deref(), shown.channel.as_str()), (thread_ts, channel.as_str()));
+        assert_eq!(shown.text, "an audit & more");
+        assert_eq!(shown.files, [file.id]);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_handed_out_is_shown_to_nobody() {
+    let world = World::new(false).await;
+    let (channel, comment) = (world.channel(), message("an audit"));
+    let upload = async |content: &[u8]| {
+        let place = Place { channel: &channel, thread_ts: None };
+        world.client.upload(FileUpload { name: "a.csv", content: content.to_vec(), place, comment: &comment }).await
+    };
+    for step in ["files.getUploadURLExternal", "upload"] {
+        world.slack.fail_next(step, 1, How::AcceptedButDropped);
+        let error = upload(b"x").await.unwrap_err();
+        assert!(matches!(error, CallError::Unreachable(_)), "{step}: {error}");
+    }
+    assert!(world.slack.files().is_empty());
+    world.slack.fail_next("files.completeUploadExternal", 1, How::AcceptedButDropped);
+    assert!(matches!(upload(b"x").await, Err(CallError::Ambiguous(_))), "it is there, and nobody said so");
+    world.slack.grant_scopes(&["commands", "chat:write"]);
+    let error = upload(b"x").await.unwrap_err();
+    assert!(matches!(&error, CallError::Api { code, .. } if code == "missing_scope"), "{error}");
+    assert_eq!(world.slack.files().len(), 1);
 }

@@ -260,6 +260,10 @@ impl Inside {
                     .collect();
                 json!({ "ok": true, "messages": messages })
             }
+            // An address on another host, which a client must not follow.
+            "files.getUploadURLExternal" => {
+                json!({ "ok": true, "upload_url": base.replace("127.0.0.1", "localhost"), "file_id": "F1" })
+            }
             _ => json!({ "ok": false, "error": "unknown_method" }),
         }
     }

@@ -28,6 +28,14 @@ pub struct Pulse {
     live: i64,
 }
 
+/// What came of making a run.
+pub(super) enum Made {
+    /// It is there now, with the hash of its first event.
+    New(RunId, String),
+    /// Its request had become this run before.
+    Before(RunId),
+}
+
 impl Store {
     /// Makes a run with its first event, and settles the request it comes from, in one transaction: a request becomes one
     /// run, however often it is looked at. A rollback's request stays open until the rollback has ended.
@@ -44,47 +52,68 @@ impl Store {
     /// When the database fails.
     pub async fn create_run_with(&self, new: NewRun<'_>, further: &[Event], now: Timestamp) -> Result<RunId> {
         let mut tx = self.begin().await?;
-        if let Some(key) = new.inbox_key {
-            let select = self.locking("SELECT run_id FROM inbox WHERE key = $1{lock}", " FOR UPDATE");
-            let row = sqlx::query(select).bind(key.to_owned()).fetch_optional(&mut *tx).await?;
-            if let Some(id) = row.map(|row| row.try_get::<Option<i64>, _>("run_id")).transpose()?.flatten() {
-                return Ok(RunId(id));
+        match self.make_run(&mut tx, &new, now).await? {
+            Made::Before(run) => Ok(run),
+            Made::New(run, mut hash) => {
+                let mut seq = 1;
+                for event in further {
+                    seq += 1;
+                    hash = insert(&mut tx, run, seq, now, &hash, event).await?;
+                }
+                sqlx::query("UPDATE runs SET head_seq = $2, head_hash = $3 WHERE id = $1")
+                    .bind(run.0)
+                    .bind(seq)
+                    .bind(hash)
+                    .execute(&mut *tx)
+                    .await?;
+                tx.commit().await?;
+                self.changed();
+                Ok(run)
             }
         }
-        let last =
-            sqlx::query(self.locking("SELECT id, hash FROM last_run{lock}", " FOR UPDATE")).fetch_one(&mut *tx).await?;
+    }
+
+    /// Makes a run within a transaction that goes on. One such transaction is let in at a time.
+    pub(super) async fn make_run(
+        &self,
+        tx: &mut Transaction<'static, Any>,
+        new: &NewRun<'_>,
+        now: Timestamp,
+    ) -> Result<Made> {
+        if let Some(key) = new.inbox_key {
+            let select = self.locking("SELECT run_id FROM inbox WHERE key = $1{lock}", " FOR UPDATE");
+            let row = sqlx::query(select).bind(key.to_owned()).fetch_optional(&mut **tx).await?;
+            if let Some(id) = row.map(|row| row.try_get::<Option<i64>, _>("run_id")).transpose()?.flatten() {
+                return Ok(Made::Before(RunId(id)));
+            }
+        }
+        let last = sqlx::query(self.locking("SELECT id, hash FROM last_run{lock}", " FOR UPDATE"))
+            .fetch_one(&mut **tx)
+            .await?;
         let run = RunId(last.try_get::<i64, _>("id")? + 1);
         let previous: String = last.try_get("hash")?;
-        let hash = insert(&mut tx, run, 1, now, &previous, new.requested).await?;
-        sqlx::query("UPDATE last_run SET id = $1, hash = $2").bind(run.0).bind(hash.clone()).execute(&mut *tx).await?;
-        let (mut seq, mut hash) = (1, hash);
-        for event in further {
-            seq += 1;
-            hash = insert(&mut tx, run, seq, now, &hash, event).await?;
-        }
+        let hash = insert(tx, run, 1, now, &previous, new.requested).await?;
+        sqlx::query("UPDATE last_run SET id = $1, hash = $2").bind(run.0).bind(hash.clone()).execute(&mut **tx).await?;
         sqlx::query(
             "INSERT INTO runs (id, environment, created_at, head_seq, head_hash, wake_at, fence, live, projected_seq)
-             VALUES ($1, $2, $3, $6, $4, $5, 0, 1, 0)",
+             VALUES ($1, $2, $3, 1, $4, $5, 0, 1, 0)",
         )
         .bind(run.0)
         .bind(new.environment.to_owned())
         .bind(micros(now))
-        .bind(hash)
+        .bind(hash.clone())
         .bind(new.driven.then(|| micros(now)))
-        .bind(seq)
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
         if let Some(key) = new.inbox_key {
             sqlx::query("UPDATE inbox SET run_id = $2, done_at = $3 WHERE key = $1")
                 .bind(key.to_owned())
                 .bind(run.0)
                 .bind(new.driven.then(|| micros(now)))
-                .execute(&mut *tx)
+                .execute(&mut **tx)
                 .await?;
         }
-        tx.commit().await?;
-        self.changed();
-        Ok(run)
+        Ok(Made::New(run, hash))
     }
 
     /// Appends events as the holder of the run's lease.
@@ -275,54 +304,10 @@ impl Store {
             .map(|row| Ok(RunId(row.try_get("id")?)))
             .collect()
     }
-
-    /// Checks the hash chain of all runs. Returns what does not fit, in words; nothing when all is well.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn verify_chain(&self) -> Result<Vec<String>> {
-        let mut problems = Vec::new();
-        let mut genesis = String::new();
-        let mut previous = String::new();
-        let (mut run, mut seq) = (RunId(0), 0_i64);
-        for row in sqlx::query("SELECT run_id, seq, at, body, hash FROM events ORDER BY run_id, seq")
-            .fetch_all(&self.reads)
-            .await?
-        {
-            let (row_run, row_seq) = (RunId(row.try_get("run_id")?), row.try_get::<i64, _>("seq")?);
-            if row_run != run {
-                if row_run.0 != run.0 + 1 {
-                    problems.push(format!("between {run} and {row_run} runs are missing"));
-                }
-                (run, seq) = (row_run, 0);
-                previous.clone_from(&genesis);
-            }
-            if row_seq != seq + 1 {
-                problems.push(format!("{run}: between event {seq} and {row_seq} events are missing"));
-            }
-            let (hash, body): (String, String) = (row.try_get("hash")?, row.try_get("body")?);
-            if hash != link(&previous, run, row_seq, time(&row, "at")?, &body) {
-                problems.push(format!("{run}: event {row_seq} is not what was recorded"));
-            }
-            if row_seq == 1 {
-                genesis.clone_from(&hash);
-            }
-            (seq, previous) = (row_seq, hash);
-        }
-        for row in sqlx::query(
-            "SELECT runs.id AS id FROM runs LEFT JOIN events ON events.run_id = runs.id AND events.seq = runs.head_seq
-             WHERE events.hash IS NULL OR events.hash <> runs.head_hash ORDER BY runs.id",
-        )
-        .fetch_all(&self.reads)
-        .await?
-        {
-            problems.push(format!("{}: the newest events are missing", RunId(row.try_get("id")?)));
-        }
-        Ok(problems)
-    }
 }
 
-async fn insert(
+/// Writes an event, and returns its hash.
+pub(super) async fn insert(
     tx: &mut Transaction<'static, Any>,
     run: RunId,
     seq: i64,

@@ -80,9 +80,3 @@ impl Store {
             .transpose()
     }
 }
-impl Store {
-    /// STANDIN
-    pub async fn holds(&self, _environment: &str) -> Result<Vec<crate::domain::Hold>> {
-        Ok(Vec::new())
-    }
-}

@@ -1,8 +1,10 @@
-//! The database: runs with their journals and leases, locks, the inbox, and what Slack was told. All SQL is here.
+//! The database: runs with their journals and leases, locks, holds, the inbox, and what Slack was told. All SQL is here.
 //!
 //! One dialect serves SQLite and PostgreSQL: numbered placeholders, `BIGINT` and `TEXT`. What differs is in this file:
 //! how a writing transaction begins, and that only PostgreSQL locks rows.
 
+mod audit;
+mod holds;
 mod inbox;
 mod journal;
 mod locks;
@@ -21,6 +23,8 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyPool, Row, SqlSafeStr, Transaction};
 use tokio::sync::{mpsc, watch};
 
+pub use audit::{AuditScope, ChainReport};
+pub use holds::{HoldChange, NewHold};
 pub use inbox::{Pending, Put};
 pub use journal::{NewRun, Pulse};
 pub use locks::{Holder, LockOutcome};
@@ -59,6 +63,14 @@ pub enum StoreError {
     /// A row that this version cannot read.
     #[error("a stored record cannot be read: {0}")]
     Unreadable(String),
+    /// Opened to be read only, and not as this version writes it.
+    #[error("{}", other_schema(*found, *known))]
+    OtherSchema {
+        /// The newest migration that it has; 0 when it has none.
+        found: i64,
+        /// The newest that this version knows.
+        known: i64,
+    },
     /// The migrations do not fit.
     #[error("the database's schema does not fit this version of alch: {0}")]
     Schema(#[from] sqlx::migrate::MigrateError),
@@ -68,6 +80,19 @@ pub enum StoreError {
     /// The database failed under several writes at once.
     #[error("the database failed: {0}")]
     NotWritten(String),
+}
+
+fn other_schema(found: i64, known: i64) -> String {
+    match found {
+        0 => "this is no database of alch".to_owned(),
+        _ if found > known => {
+            format!("the database was written by a newer alch (schema {found}; this one reads {known}): use that one")
+        }
+        _ => format!(
+            "the database was last used by an older alch (schema {found}; this one reads {known}): start this one on it \
+             once, or use the older one"
+        ),
+    }
 }
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -108,8 +133,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached, its schema is newer than this version, or, for SQLite, another process has it.
     pub async fn open(url: &str) -> Result<Self> {
-        static DRIVERS: Once = Once::new();
-        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        install_drivers();
         let (store, dialect) = match sqlite_path(url) {
             Some(path) => (Self::open_sqlite(&path).await?, Dialect::Sqlite),
             None => {
@@ -127,6 +151,66 @@ impl Store {
             sqlx::query("UPDATE runs SET lease_owner = NULL").execute(&store.writes).await?;
         }
         Ok(store)
+    }
+
+    /// Opens the database to be read only, beside whoever has it: takes no lock, runs no migration, writes nothing.
+    ///
+    /// # Errors
+    /// When the database is not there or cannot be reached, or its schema is not the one that this version knows.
+    pub async fn open_read_only(url: &str) -> Result<Self> {
+        install_drivers();
+        let options = AnyPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
+        let (pool, dialect) = match sqlite_path(url) {
+            Some(path) => {
+                // Else SQLite says only that it cannot open the file.
+                std::fs::metadata(&path).map_err(|source| StoreError::File { path: path.clone(), source })?;
+                let options = options.max_connections(1).after_connect(|connection, _| {
+                    Box::pin(async move {
+                        let busy = format!("PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}");
+                        sqlx::Executor::execute(connection, sqlx::AssertSqlSafe(busy)).await?;
+                        Ok(())
+                    })
+                });
+                (options.connect(&format!("sqlite://{}?mode=ro", path.display())).await?, Dialect::Sqlite)
+            }
+            None => {
+                let options = options.max_connections(1).after_connect(|connection, _| {
+                    Box::pin(async move {
+                        sqlx::Executor::execute(connection, "SET default_transaction_read_only = on").await?;
+                        Ok(())
+                    })
+                });
+                (options.connect(url).await?, Dialect::Postgres)
+            }
+        };
+        let store = Self::new(pool.clone(), pool, dialect, None);
+        store.confirm_schema().await?;
+        Ok(store)
+    }
+
+    /// Whether the schema is what this version's migrations make.
+    async fn confirm_schema(&self) -> Result<()> {
+        let rows = sqlx::query("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
+            .fetch_all(&self.reads)
+            .await;
+        let rows = match rows {
+            Ok(rows) => rows,
+            // There is no such table.
+            Err(sqlx::Error::Database(_)) => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        let migrator = migrator();
+        let known = migrator.iter().map(|migration| migration.version).max().unwrap_or_default();
+        let mut found = 0;
+        for row in &rows {
+            found = row.try_get("version")?;
+            let checksum: Vec<u8> = row.try_get("checksum")?;
+            let own = migrator.iter().find(|migration| migration.version == found);
+            if own.is_some_and(|own| *own.checksum != *checksum) {
+                return Err(sqlx::migrate::MigrateError::VersionMismatch(found).into());
+            }
+        }
+        if found == known { Ok(()) } else { Err(StoreError::OtherSchema { found, known }) }
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self> {
@@ -218,12 +302,18 @@ pub fn sqlite_path(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
 }
 
+fn install_drivers() {
+    static DRIVERS: Once = Once::new();
+    DRIVERS.call_once(sqlx::any::install_default_drivers);
+}
+
 fn migrator() -> Migrator {
     let migration = |version, name: &'static str, sql: &'static str| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
     Migrator::with_migrations(vec![
         migration(1, "journal", include_str!("../../migrations/0001_journal.sql")),
+        migration(2, "holds", include_str!("../../migrations/0002_holds.sql")),
         migration(3, "step_up", include_str!("../../migrations/0003_step_up.sql")),
     ])
 }

@@ -1,5 +1,6 @@
 //! What each subcommand does, as far as it speaks to a terminal.
 
+mod audit;
 mod check;
 mod run;
 
@@ -30,6 +31,7 @@ pub async fn start(command: CliCommand, variables: Variables) -> anyhow::Result<
             print!("{}", manifest::render(args.url.as_deref(), args.socket));
             Ok(ExitCode::SUCCESS)
         }
+        CliCommand::Audit(args) => audit::audit(&args, &variables).await,
         CliCommand::Run(args) => run::run(args, &variables).await,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::ApprovalRule;
 use crate::domain::{
     AlarmState, Change, Event, Facts, Origin, Outcome, Recorded, RuleFact, RuleOutcome, RuleState, RunId, Selection,
     StepId, StepStatus,

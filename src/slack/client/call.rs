@@ -152,6 +152,15 @@ impl SlackClient {
         self.send("response_url", post(url, None, body)).await.map(drop)
     }
 
+    /// Posts the bytes of a file to the address that Slack gave for them; it is a secret and needs no token. Whether it is
+    /// Slack's own is for the caller to see to.
+    pub(super) async fn post_bytes(&self, url: &str, bytes: Bytes) -> Result<(), CallError> {
+        let request = request(Method::POST, url, None).and_then(|request| {
+            request.header(header::CONTENT_TYPE, "application/octet-stream").body(Full::from(bytes))
+        });
+        self.send("upload", request).await.map(drop)
+    }
+
     async fn send(
         &self,
         method: &'static str,

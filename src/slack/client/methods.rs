@@ -275,7 +275,7 @@ fn drop_refused(body: &mut Value, error: &CallError, method: &'static str) -> Op
     Some(part)
 }
 
-fn expect_text(body: &Value, path: &str) -> Result<String, CallError> {
+pub(super) fn expect_text(body: &Value, path: &str) -> Result<String, CallError> {
     let text = body.pointer(path).and_then(Value::as_str).map(str::to_owned);
     text.ok_or_else(|| CallError::Ambiguous(format!("an answer without {}", path.trim_start_matches('/'))))
 }

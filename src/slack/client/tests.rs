@@ -155,6 +155,17 @@ async fn an_answer_goes_to_slacks_own_urls_only_and_without_the_token() {
     assert!(matches!(foreign, Err(CallError::Api { code, .. }) if code == "foreign_response_url"));
 }
 
+#[tokio::test]
+async fn a_file_goes_to_slacks_own_urls_only() {
+    let slack = StandIn::start().await;
+    let upload = FileUpload { name: "a.csv", content: b"a,b".to_vec(), place: PLACE, comment: &message("an audit") };
+    let foreign = slack.client().upload(upload).await;
+    assert!(matches!(foreign, Err(CallError::Api { code, .. }) if code == "foreign_upload_url"));
+    let asked = &slack.calls("files.getUploadURLExternal")[0];
+    assert_eq!(asked.args, json!({ "filename": "a.csv", "length": "3" }), "Slack takes no JSON for it");
+    assert!(slack.calls("files.completeUploadExternal").is_empty());
+}
+
 #[test]
 fn which_urls_are_slacks_own() {
     for (base, url, owned) in [

@@ -8,6 +8,7 @@ mod blocks;
 mod buttons;
 mod card;
 mod checks;
+mod holds;
 mod home;
 mod markup;
 mod notices;
@@ -32,6 +33,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 pub use card::{card, card_changes_at};
+pub use holds::{AuditFile, audit_file, audit_uploaded, held_already, kept_out, not_yours};
 pub use home::home;
 pub use notices::{NoticeMessage, notices};
 pub use plain::plain;
