@@ -570,12 +570,15 @@ proptest! {
                 }
                 Happening::Override { who, plan, safeguard } => {
                     let (person, digest, name) = (&people[who], digest(plan), SAFEGUARDS[safeguard]);
-                    if counts(person, OVERRIDERS) && user(person) != user(&alice()) && name != "freeze" {
+                    let eligible =
+                        counts(person, OVERRIDERS) && user(person) != user(&alice()) && name != "freeze";
+                    if eligible {
                         overrides.push((name, digest.clone(), story.now));
                     }
                     let found = story.with(person, |decider| {
                         override_safeguard(&Decider { digest: &digest.0, ..decider.clone() }, name, "known")
                     });
+                    prop_assert!(found.is_err() || eligible);
                     found.unwrap_or_default().into_iter().for_each(|event| story.record(event));
                 }
                 Happening::Pass(minutes) => story.now = story.now + SignedDuration::from_mins(minutes),
