@@ -36,7 +36,7 @@ pub enum Refusal {
     Stranger,
     /// A guest who wants more than to look.
     #[error(
-        "Guests may look, but not act, decide or steer: `{command}` was refused and nothing was changed. Please ask a \
+        "Guests may look, but not act, cancel or answer: `{command}` was refused and nothing was changed. Please ask a \
          full member of the workspace."
     )]
     Guest {

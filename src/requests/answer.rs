@@ -117,11 +117,17 @@ impl Requests {
         .map_err(|refusal| refusal.in_short().into_owned())?;
         match policy::may_decide(&asked.person, environment, command) {
             Belongs::Yes => {}
-            Belongs::No => return Err("not one of those who may".to_owned()),
+            Belongs::No => {
+                return Err(match command {
+                    Command::Override { .. } => "not named in approvals.override".to_owned(),
+                    _ => format!("needs the role {}", Role::Approver.word()),
+                });
+            }
             Belongs::Unknown(why) => return Err(why),
         }
+        let waits_for_others = environment.approval == ApprovalRule::Required;
         Ok(match (permit.approvals_needed(), command) {
-            (0, Command::Rollback { .. }) => ", without anybody's approval".to_owned(),
+            (0, Command::Rollback { .. }) if waits_for_others => ", without anybody's approval".to_owned(),
             (0, _) => String::new(),
             (1, _) => ", once somebody else approves".to_owned(),
             (needed, _) => format!(", once {needed} others approve"),

@@ -287,7 +287,7 @@ fn a_click_that_comes_too_late_is_told_what_has_happened() {
     assert_says(&after(ended), &["R-7 has ended, expired"]);
 
     let mut lapsed = fresh.clone();
-    lapsed.now = lapsed.now + EXPIRES;
+    lapsed.now += EXPIRES;
     let unrecorded = lapsed.told(&bob());
     assert_says(&unrecorded, &["the time to decide was over at", "2026-11-25 17:30 UTC"]);
     lapsed.record(Event::Lapsed { subject: Subject::Plan });
@@ -581,7 +581,7 @@ proptest! {
                     prop_assert!(found.is_err() || eligible);
                     found.unwrap_or_default().into_iter().for_each(|event| story.record(event));
                 }
-                Happening::Pass(minutes) => story.now = story.now + SignedDuration::from_mins(minutes),
+                Happening::Pass(minutes) => story.now += SignedDuration::from_mins(minutes),
                 Happening::Lapse if story.run.rounds.last().is_some_and(|round| story.now >= round.until) => {
                     story.record(Event::Lapsed { subject: Subject::Plan });
                 }
@@ -644,7 +644,7 @@ proptest! {
         let mut story = Story::of(Command::Rollback { environment: "prod".to_owned() }, 1);
         story.plans_anew(0, &failing(held));
         story.environment.approvals.step_up = if steps_up { StepUp::Totp } else { StepUp::None };
-        story.now = story.now + SignedDuration::from_mins(minutes);
+        story.now += SignedDuration::from_mins(minutes);
         let membership = if known { Membership::In } else { silence() };
         let groups = Memberships::from([("S0RESPOND".to_owned(), membership)]);
         let person = Person { groups, ..people()[who].clone() };
