@@ -262,7 +262,7 @@ fn who_may_not_approve_is_told_why() {
     }
     let elsewhere = Place::Channel("C9".to_owned());
     for place in [&elsewhere, &Place::DirectMessage] {
-        let found = story.with(&bob(), |decider| approve(&Decider { place: place, ..decider.clone() }, None));
+        let found = story.with(&bob(), |decider| approve(&Decider { place, ..decider.clone() }, None));
         assert_eq!(found, Err(Declined::Elsewhere { channel: "C1".to_owned() }));
     }
     let found = story.with(&bob(), |decider| approve(&Decider { place: &Place::Terminal, ..decider.clone() }, None));
