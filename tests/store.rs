@@ -9,10 +9,8 @@ mod support {
 
 use std::collections::BTreeSet;
 
-use alch::domain::{Actor, Command, Event, Origin, Outcome, RunId};
-use alch::store::{LockOutcome, NewRun, Put, SlackMessage, Store, StoreError};
 use alch::domain::{Actor, Command, Event, Hold, HoldKind, Origin, Outcome, RunId};
-use alch::store::{AuditScope, HoldChange, LockOutcome, NewHold, NewRun, Put, Store, StoreError};
+use alch::store::{AuditScope, HoldChange, LockOutcome, NewHold, NewRun, Put, SlackMessage, Store, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -347,6 +345,10 @@ async fn runs_of_an_environment_are_read_since_a_time_the_newest_first() {
         assert_eq!(ids(&since(31).await), Vec::<i64>::new());
         let folded = store.run(RunId(3)).await.unwrap();
         assert_eq!(since(20).await.pop(), folded);
+    })
+    .await;
+}
+
 fn hold(by: &str, until: Option<Timestamp>) -> Hold {
     Hold {
         kind: HoldKind::Freeze,

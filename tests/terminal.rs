@@ -186,7 +186,7 @@ async fn a_rollback_works_while_the_database_cannot_be_opened() {
 #[tokio::test(flavor = "multi_thread")]
 async fn yes_approves_nothing_in_production() {
     let stage = Stage::new().await;
-    for command in ["enable all prod", "rollback prod"] {
+    for command in ["enable all prod", "restore prod"] {
         let done = stage.alch(&["run", "--yes", command]).await;
         assert_eq!(done.code, Some(1), "{done:?}");
         assert!(done.stdout.contains("needs approval"), "{done:?}");

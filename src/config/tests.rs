@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use super::problem::Findings;
 use super::tree::Node;
 use super::*;
-use crate::domain::{ApprovalRule, OnGateFailure, OnInconclusive};
+use crate::domain::{ApprovalRule, OnGateFailure, OnInconclusive, Principal};
 
 /// A small file that is sound.
 const SOUND: &str = r#"
@@ -130,6 +130,14 @@ fn the_sandbox_is_quick_and_differs_in_little() {
     }
     let dev = &config.environments["dev"];
     assert!((dev.waits.after_enable + dev.waits.settle) * 4 < SignedDuration::from_secs(45));
+    // Production is played through in about two minutes, by people whom the emulated Slack has.
+    let prod = &config.environments["prod"];
+    let per_rule = prod.safeguards.one_rule_per.unwrap().max(prod.waits.after_enable) + prod.waits.settle;
+    let whole = per_rule * 4 + prod.safeguards.watch_after.unwrap() + prod.safeguards.soak.unwrap();
+    assert!(whole < SignedDuration::from_secs(120), "{whole}");
+    assert_eq!(prod.roles.approver, [Principal("S0APPROVERS".to_owned())]);
+    assert_eq!(prod.notify.slack, ["C0STAKEHOLD"]);
+    assert_eq!(prod.window.as_ref().unwrap().allow[0].days.len(), 7);
     // What the overlay does not speak of is as in the file below it.
     assert_eq!(dev.bus, "alchemiser-trading-events-dev");
     assert_eq!(config.environments["prod"].approval, ApprovalRule::Required);
@@ -145,6 +153,8 @@ fn variables_override_any_setting() {
         ("ALCH__ENVIRONMENTS__DEV__LIMITS__DLQ_GROWTH", "3"),
         ("ALCH__ENVIRONMENTS__DEV__RULES__1__NAME", "settled"),
         ("ALCH__environments__dev__approval", "required"),
+        ("ALCH__ENVIRONMENTS__DEV__ROLES__APPROVER", r#"["S1ABC"]"#),
+        ("ALCH__LIMITS__PERSON_PER_MINUTE", "0"),
         ("PORT", "9090"),
         ("SLACK_API_URL", "http://127.0.0.1:4000/api/"),
         ("DATABASE_URL", "postgres://alch:hush@db/alch"),
@@ -157,6 +167,8 @@ fn variables_override_any_setting() {
     assert_eq!(dev.limits.dlq_growth, 3);
     assert_eq!(dev.rules[1].name, "settled");
     assert_eq!(dev.approval, ApprovalRule::Required);
+    assert_eq!(dev.roles.approver, [Principal("S1ABC".to_owned())]);
+    assert_eq!((config.limits.person_per_minute, config.limits.workspace_per_minute), (0, 120));
     assert_eq!(config.server.address().unwrap().port(), 9090);
     assert_eq!(config.slack.api_url, "http://127.0.0.1:4000/api");
     assert_eq!(secrets.database_url.expose_secret(), "postgres://alch:hush@db/alch");
@@ -319,6 +331,136 @@ fn what_is_unsound_is_refused_with_its_key() {
         assert!(found.contains(wanted), "{wanted}\nnot in\n{found}");
         assert!(found.lines().all(|line| line.starts_with("a.toml")), "{found}");
     }
+}
+
+#[test]
+fn what_is_unsound_about_people_and_care_is_refused_with_its_key() {
+    let cases = [
+        ("approval = \"required\"", "roles.approver: approval is required here, and nobody may approve"),
+        ("roles = { viewer = [\"alice\"] }", "roles.viewer[0]: this is neither \"everyone\" nor the id"),
+        ("roles = { operator = [\"C0123\"] }", "roles.operator[0]: this is neither"),
+        ("roles = { admin = [\"U0A\", \"U0A\"] }", "roles.admin[1]: `U0A` is named twice"),
+        ("roles = { responder = [] }", "roles.responder: nobody could roll back in an incident"),
+        (
+            "roles = { commands = { approve = [\"U0A\"] } }",
+            "roles.commands.approve: this is no command that takes a role",
+        ),
+        ("roles = { commands = { promote = [] } }", "roles.commands.promote: nobody is named"),
+        ("approvals = { needed = 0 }", "approvals.needed: an approval takes from 1 to 10 people"),
+        ("approvals = { needed = 11 }", "approvals.needed: an approval takes from 1 to 10 people"),
+        (
+            "approvals = { needed = 2 }\nroles = { approver = [\"U0A\"] }",
+            "approvals.needed: so many people have to approve, and only 1 may",
+        ),
+        ("approvals = { expires = \"30s\" }", "approvals.expires: a question stands for a minute at least"),
+        ("approvals = { expires = \"25h\" }", "approvals.expires: a question stands for a minute at least"),
+        ("approvals = { override = [\"bob\"] }", "approvals.override[0]: this is neither"),
+        ("approvals = { by_requester = [\"verify\"] }", "approvals.by_requester[0]: this is no command that acts"),
+        (
+            "approvals = { by_requester = [\"rollback\"] }",
+            "approvals.by_requester[0]: a rollback waits for no approval",
+        ),
+        ("approvals = { step_up = \"sms\" }", "approvals.step_up: only \"none\" or \"totp\""),
+        (
+            "approvals = { commands = { status = { needed = 1 } } }",
+            "approvals.commands.status: this is no command that acts",
+        ),
+        ("approvals = { commands = { disable = { by = [] } } }", "approvals.commands.disable.by: nobody is named"),
+        (
+            "approvals = { commands = { disable = { by = [\"U0A\"], needed = 2 } } }",
+            "approvals.commands.disable.needed: so many people have to approve, and only 1 may",
+        ),
+        ("safeguards = { one_rule_per = \"0s\" }", "safeguards.one_rule_per: this is no time"),
+        ("safeguards = { watch_after = \"169h\" }", "safeguards.watch_after: this is longer than a week"),
+        ("safeguards = { soak = \"24h\" }", "safeguards.soak: there is no environment in which that could be shown"),
+        ("safeguards = { rehearsal = \"24h\" }", "safeguards.rehearsal: there is no environment"),
+        ("safeguards = { commands = [\"runs\"] }", "safeguards.commands[0]: this is no command that acts"),
+        ("promote_from = \"dev\"", "promote_from: nothing is promoted from where it is"),
+        ("promote_from = \"qa\"", "promote_from: there is no environment `qa`. Known here: dev."),
+        ("notify = { slack = [\"#stakeholders\"] }", "notify.slack[0]: this is not the id of a channel or a person"),
+        ("notify = { slack = [\"S0123\"] }", "notify.slack[0]: this is not the id of a channel or a person"),
+        ("notify = { slack = [\"C0A\", \"C0A\"] }", "notify.slack[1]: `C0A` is named twice"),
+        ("notify = { topic = \"a b\" }", "notify.topic: this is neither the name nor the ARN"),
+        ("notify = { topic = \"arn:aws:sqs:us-east-1:123456789012:a\" }", "notify.topic: this is neither the name"),
+        ("notify = { patience = \"5s\" }", "notify.patience: a notice may take ten seconds at least"),
+        (
+            "window = { zone = \"UTC\", allow = [{ days = [\"mon\"] }], \
+             blackout = [{ from = \"2026-12-24T13:00\", until = \"2026-12-24T13:00\" }] }",
+            "window.blackout[0]: this blackout is empty",
+        ),
+    ];
+    for (lines, wanted) in cases {
+        let found = errors_of(&with("region = \"eu-west-1\"", &format!("region = \"eu-west-1\"\n{lines}")), &[]);
+        let wanted = format!("environments.dev.{wanted}");
+        assert!(found.contains(&wanted) && found.lines().count() == 1, "{wanted}\nnot alone in\n{found}");
+        assert!(found.starts_with("a.toml:"), "{found}");
+    }
+    for (lines, wanted) in [
+        ("person_per_minute = 200", "limits.workspace_per_minute: this is less than what one person may"),
+        ("workspace_per_minute = 1000000", "limits.workspace_per_minute: this limit is out of range"),
+        ("per_minute = 1", "limits.per_minute: there is no such key"),
+    ] {
+        let found = errors_of(&format!("{SOUND}\n[limits]\n{lines}"), &[]);
+        assert!(found.contains(wanted), "{wanted}\nnot in\n{found}");
+    }
+}
+
+/// A second environment like the first, with more lines in its table.
+fn with_production(lines: &str) -> String {
+    let (_, dev) = SOUND.split_once("[environments.dev]").unwrap();
+    let prod = format!("[environments.dev]{dev}").replace("environments.dev", "environments.prod");
+    format!("{SOUND}\n{}", prod.replace("region =", &format!("{lines}\nregion =")))
+}
+
+#[test]
+fn a_production_with_every_care_is_read() {
+    let text = with_production(
+        r#"
+approval = "required"
+promote_from = "dev"
+roles = { viewer = ["S0VIEW"], approver = ["S0APPROVE", "U0ANN"], admin = ["U0ANN"], commands = { promote = ["W0LEAD"] } }
+safeguards = { soak = "24h", rehearsal = "720h", one_rule_per = "1h", watch_after = "1h", commands = ["promote"] }
+notify = { slack = ["C0TELL", "U0ANN"], topic = "arn:aws:sns:eu-west-1:123456789012:orders.fifo", patience = "1m" }
+approvals = { needed = 3, approve = "each", expires = "1h", by_requester = ["disable"], override = ["U0ANN"], step_up = "totp", commands = { disable = { needed = 1, by = ["everyone"], approve = "plan" } } }
+window = { zone = "UTC", allow = [{ days = ["sat"] }], blackout = [2026-12-26, { from = "2026-12-24T13:00", until = "2026-12-28T00:00" }] }
+"#,
+    );
+    let key = "0123456789abcdefghijklmnopqrstuv";
+    let (config, secrets) =
+        Config::parse(&text, "a.toml", &variables(&[("STEP_UP_KEY", key)])).unwrap_or_else(|e| panic!("{e}"));
+    let prod = &config.environments["prod"];
+    assert_eq!(prod.approvers("promote").len(), 2);
+    assert_eq!((prod.approvals_needed("promote"), prod.approvals_needed("disable")), (3, 1));
+    assert_eq!(prod.approvers("disable"), [Principal("everyone".to_owned())]);
+    assert_eq!(prod.window.as_ref().unwrap().blackout.len(), 2);
+    assert!(!format!("{secrets:?}").contains(key));
+    assert_eq!(secrets.step_up_key.unwrap().expose_secret(), key);
+
+    let missing = errors_of(&text, &[]);
+    assert!(missing.contains("environment variable STEP_UP_KEY: it is not set"), "{missing}");
+    assert!(missing.contains("environments.prod.approvals.step_up"), "{missing}");
+    let short = errors_of(&text, &[("STEP_UP_KEY", "too short for a key")]);
+    assert!(short.contains("STEP_UP_KEY: the value does not look right") && !short.contains("too short"), "{short}");
+}
+
+#[test]
+fn versions_come_from_an_environment_with_the_same_rules() {
+    let text = with_production("promote_from = \"dev\"");
+    assert!(Config::parse(&text, "a.toml", &Variables::new()).is_ok());
+    let text = text.replacen("name = \"paid\"", "name = \"settled\"", 1);
+    let found = errors_of(&text, &[]);
+    assert!(found.contains("environments.prod.promote_from: `dev` has other rules: paid, settled"), "{found}");
+}
+
+#[test]
+fn somebody_is_called_whatever_is_configured() {
+    let escalates_to = |primary: Option<&str>, escalation: Option<&str>| {
+        let contacts = Contacts { primary: primary.map(str::to_owned), escalation: escalation.map(str::to_owned) };
+        contacts.escalates_to().to_owned()
+    };
+    assert_eq!(escalates_to(Some("Ann"), Some("U0CALL")), "U0CALL");
+    assert_eq!(escalates_to(Some("Ann"), None), "Ann");
+    assert!(escalates_to(None, None).contains("contacts.escalation"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{Principal, Role};
+use super::{Command, Principal, Role};
 
 /// `dev`, `prod`, …: one deployment of the system that Alch looks after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +91,11 @@ impl Environment {
     /// Whether the whole of the safeguards is asked for a command of this name.
     pub fn asks_safeguards(&self, command: &str) -> bool {
         self.approval == ApprovalRule::Required && self.safeguards.commands.iter().any(|name| name == command)
+    }
+
+    /// Whether a run of `command` needs approval here. A rollback waits for nobody.
+    pub fn needs_approval(&self, command: &Command) -> bool {
+        self.approval == ApprovalRule::Required && command.acts() && !matches!(command, Command::Rollback { .. })
     }
 
     /// How many different people have to approve a command of this name.

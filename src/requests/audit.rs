@@ -66,6 +66,7 @@ impl Requests {
                 environment: Some(environment),
                 place: &asked.place,
                 house: &self.0.house,
+                slack_approves: false,
                 now: self.0.engine.clock().now(),
             };
             policy::decide(&request).err()

@@ -215,7 +215,7 @@ fn minute(at: Timestamp) -> String {
 mod tests {
     use super::*;
     use crate::config::{ALCH_TOML, Config};
-    use crate::domain::{Principal, Standing};
+    use crate::domain::{Memberships, Principal, Standing};
 
     fn slack(user: &str) -> Actor {
         Actor::Slack { user: user.to_owned(), team: "T1".to_owned() }
@@ -231,7 +231,7 @@ mod tests {
         let (config, _) = Config::parse(ALCH_TOML, "alch.toml", &Default::default()).unwrap();
         let mut dev = config.environments["dev"].clone();
         dev.roles.admin = vec![Principal("U2".to_owned())];
-        let person = |actor: Actor| Person { actor, standing: Standing::Member };
+        let person = |actor: Actor| Person { actor, standing: Standing::Member, groups: Memberships::new() };
         assert!(may_unlock(&slack("U1"), &person(slack("U1")), &dev));
         assert!(may_unlock(&slack("U1"), &person(slack("U2")), &dev));
         assert!(!may_unlock(&slack("U1"), &person(slack("U3")), &dev));

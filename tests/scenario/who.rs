@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::world::{World, story};
+use crate::world::{World, story, story_with};
 
 async fn nothing_was_started(world: &World) {
     assert!(world.store().recent_runs(None, 10).await.unwrap().is_empty());
@@ -23,8 +23,12 @@ fn guests_and_people_of_other_organisations_may_not_act() {
 }
 
 #[test]
-fn production_needs_approval_for_everything_that_acts() {
-    story(async |world| {
+fn production_is_for_those_who_have_the_role() {
+    // Carol is the one responder of the emulated workspace.
+    let carol = r#"["S0RESPONDERS"]"#;
+    let roles =
+        [("ALCH__ENVIRONMENTS__PROD__ROLES__OPERATOR", carol), ("ALCH__ENVIRONMENTS__PROD__ROLES__RESPONDER", carol)];
+    story_with(&roles, async |world| {
         for command in ["enable all prod", "disable all prod", "rollback prod", "restore prod"] {
             world.alice().types(command).await;
         }
