@@ -11,3 +11,11 @@ pub struct Contacts {
     /// Who is called when that does not help.
     pub escalation: Option<String>,
 }
+
+impl Contacts {
+    /// Who is called when nobody decides in time, or a person asks for help: a text in any case.
+    pub fn escalates_to(&self) -> &str {
+        let named = self.escalation.as_deref().or(self.primary.as_deref());
+        named.unwrap_or("whoever is on call (contacts.escalation is not configured)")
+    }
+}

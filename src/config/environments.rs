@@ -6,12 +6,12 @@ use jiff::SignedDuration;
 
 use super::is_web_url;
 use super::problem::{Findings, KeyPath};
-use super::window;
+use super::{roles, safeguards, window};
 use crate::command::WORDS;
 use crate::domain::{Environment, Rule, Waits};
 
 /// The longest wait: a run that takes longer than this is a mistake in writing.
-const MAX_WAIT: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub(super) const MAX_WAIT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The longest name of a rule in EventBridge.
 const MAX_RULE_CHARS: usize = 64;
 
@@ -30,6 +30,8 @@ pub(super) fn check(environments: &BTreeMap<String, Environment>, findings: &mut
         check_shapes(environment, &at, findings);
         check_rules(environment, environments, &at.key("rules"), findings);
         check_waits(&environment.waits, &at.key("waits"), findings);
+        roles::check(environment, &at, findings);
+        safeguards::check(environment, environments, &at, findings);
         if let Some(window) = &environment.window {
             window::check(window, &at.key("window"), findings);
         }

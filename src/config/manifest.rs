@@ -66,6 +66,11 @@ mod tests {
             "app_mentions:read",
             "im:history",
             "users:read",
+            "usergroups:read",
+            "channels:read",
+            "groups:read",
+            "im:write",
+            "files:write",
             "channels:history",
             "groups:history",
         ];

@@ -5,9 +5,12 @@
 
 mod contacts;
 mod environments;
+mod limits;
 pub mod manifest;
 mod problem;
 mod read;
+mod roles;
+mod safeguards;
 mod secrets;
 mod server;
 mod slack;
@@ -27,6 +30,7 @@ use serde::Deserialize;
 use crate::domain::Environment;
 
 pub use contacts::Contacts;
+pub use limits::Limits;
 pub use problem::{ConfigError, ConfigErrors, KeyPath, Origin, Segment};
 pub use secrets::Secrets;
 pub use server::Server;
@@ -60,6 +64,9 @@ pub struct Config {
     /// Whom people turn to.
     #[serde(default)]
     pub contacts: Contacts,
+    /// How many requests are taken.
+    #[serde(default)]
+    pub limits: Limits,
     /// The environments by the name that people type.
     pub environments: BTreeMap<String, Environment>,
 }
@@ -176,6 +183,7 @@ impl Config {
         self.server.check(findings);
         self.store.check(findings);
         self.slack.check(findings);
+        self.limits.check(findings);
         environments::check(&self.environments, findings);
     }
 }

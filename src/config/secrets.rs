@@ -6,6 +6,7 @@ use super::problem::{ConfigError, KeyPath, Origin, Segment};
 use super::store;
 use super::tree::{Node, Value};
 use super::{Config, Variables};
+use crate::domain::StepUp;
 
 /// What Alch must not show to anybody. `Debug` hides it.
 #[derive(Clone, Debug)]
@@ -18,7 +19,12 @@ pub struct Secrets {
     pub slack_app_token: Option<SecretString>,
     /// The database to connect to: `DATABASE_URL`, or `store.url` of the settings.
     pub database_url: SecretString,
+    /// `STEP_UP_KEY`: what people's second factors are kept under. Needed where approvals ask for one.
+    pub step_up_key: Option<SecretString>,
 }
+
+/// The shortest key that keeps second factors.
+const MIN_KEY_CHARS: usize = 32;
 
 impl Secrets {
     /// Reads them. A secret stands in the variable itself, or in the file that `<NAME>_FILE` names.
@@ -41,8 +47,24 @@ impl Secrets {
             read("SLACK_APP_TOKEN", |text| text.starts_with("xapp-"), "An app token begins with xapp-.");
         let database_url = read("DATABASE_URL", store::is_database_url, store::MEND)
             .or_else(|| config.map(|config| SecretString::from(config.store.url.clone())))?;
-        Some(Self { slack_signing_secret, slack_bot_token, slack_app_token, database_url })
+        let step_up_key = read(
+            "STEP_UP_KEY",
+            |text| text.trim().chars().count() >= MIN_KEY_CHARS,
+            "It has 32 characters at least; `openssl rand -base64 48` makes one.",
+        );
+        if let Some(name) = config.and_then(steps_up).filter(|_| step_up_key.is_none()) {
+            let problem = format!("it is not set, and environments.{name}.approvals.step_up is \"totp\"");
+            let mend = "Set 32 random characters at least, and keep them: without them every second factor is lost.";
+            errors.push(variable_error("STEP_UP_KEY", &problem, mend));
+        }
+        Some(Self { slack_signing_secret, slack_bot_token, slack_app_token, database_url, step_up_key })
     }
+}
+
+/// An environment whose approvers show a second factor.
+fn steps_up(config: &Config) -> Option<&str> {
+    let mut environments = config.environments.values();
+    environments.find(|environment| environment.approvals.step_up == StepUp::Totp).map(|found| found.name.as_str())
 }
 
 fn one(variables: &Variables, name: &str, errors: &mut Vec<ConfigError>) -> Option<String> {
@@ -112,6 +134,7 @@ fn by_name(path: &KeyPath) -> Option<&'static str> {
         "bot_token" | "token" => Some("SLACK_BOT_TOKEN"),
         "app_token" => Some("SLACK_APP_TOKEN"),
         "database_url" | "password" => Some("DATABASE_URL"),
+        "step_up_key" => Some("STEP_UP_KEY"),
         _ => None,
     }
 }

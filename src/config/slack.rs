@@ -150,7 +150,8 @@ impl Config {
     }
 }
 
-fn is_id(text: &str, first: &[char]) -> bool {
+/// Whether this is an id of Slack's that begins with one of these letters.
+pub(super) fn is_id(text: &str, first: &[char]) -> bool {
     text.starts_with(first)
         && (3..=20).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())

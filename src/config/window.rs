@@ -4,9 +4,9 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::problem::{Findings, KeyPath};
-use crate::domain::Window;
+use crate::domain::{Blackout, Window};
 
-/// Notes what is wrong with a window. Days in `blackout` close it on purpose and are not looked at.
+/// Notes what is wrong with a window.
 pub(super) fn check(window: &Window, at: &KeyPath, findings: &mut Findings) {
     findings.require(
         TimeZone::get(&window.zone).is_ok(),
@@ -14,6 +14,16 @@ pub(super) fn check(window: &Window, at: &KeyPath, findings: &mut Findings) {
         format!("`{}` is not a time zone that this machine knows", window.zone),
         "Write an IANA name such as America/New_York or UTC; names like EST are not enough for summer time.",
     );
+    for (index, blackout) in window.blackout.iter().enumerate() {
+        if let Blackout::Range { from, until } = blackout {
+            findings.require(
+                from < until,
+                at.key("blackout").index(index),
+                "this blackout is empty: it ends before it begins",
+                "`until` is later than `from`, and exclusive.",
+            );
+        }
+    }
     let allow = at.key("allow");
     if window.allow.is_empty() {
         findings.add(allow, "this window never opens", "Add a range, or remove the window to allow all times.");

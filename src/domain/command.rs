@@ -225,6 +225,15 @@ pub enum Command {
 }
 
 impl Command {
+    /// The first words of the commands that change an environment.
+    pub const ACTING: [&'static str; 5] = ["enable", "disable", "rollback", "restore", "promote"];
+
+    /// The first words of all commands for which a role is needed, so that the configuration can give them to others.
+    pub const WITH_ROLE: [&'static str; 22] = [
+        "enable", "disable", "rollback", "restore", "promote", "verify", "status", "runs", "show", "plan", "audit",
+        "cancel", "answer", "pause", "resume", "retry", "skip", "escalate", "freeze", "lock", "unfreeze", "unlock",
+    ];
+
     /// The command's first word, as typed.
     pub fn name(&self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{Principal, Role};
+use super::{Command, Principal, Role};
 
 /// `dev`, `prod`, …: one deployment of the system that Alch looks after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +83,11 @@ impl Environment {
     /// The rule of this short name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.name == name)
+    }
+
+    /// Whether a run of `command` needs approval here. A rollback waits for nobody.
+    pub fn needs_approval(&self, command: &Command) -> bool {
+        self.approval == ApprovalRule::Required && command.acts() && !matches!(command, Command::Rollback { .. })
     }
 
     /// How many different people have to approve a command of this name.

@@ -1,10 +1,13 @@
 //! Who may do what, where and when: a pure decision over facts that others have collected. The one maker of [`Permit`].
 //!
-//! It errs on the side of refusing, with two exceptions on purpose. Who only wants to look is not kept from it. And where
-//! Slack cannot say who somebody is, a person of our own workspace may still act in environments without approval,
-//! because a rollback must not depend on Slack; the journal then says so.
+//! It errs on the side of refusing, with two exceptions on purpose. Who only wants to look is not kept from it by Slack's
+//! silence. And a rollback must not depend on Slack: where Slack cannot say who somebody is, or whether they are a
+//! responder, a person of our own workspace may roll back all the same, and the journal then says so.
 
+pub mod approval;
+mod declined;
 mod refusal;
+mod roles;
 mod window;
 
 #[cfg(test)]
@@ -12,9 +15,11 @@ mod tests;
 
 use jiff::Timestamp;
 
-use crate::domain::{Actor, ApprovalRule, Command, Environment, Standing};
+use crate::domain::{Actor, ApprovalRule, Command, Environment, Memberships, Standing};
 
+pub use declined::Declined;
 pub use refusal::Refusal;
+pub use roles::{Belongs, groups_of, groups_to_decide, has_role, may_break_lock, may_decide};
 
 /// Where Alch is at home: the workspace and the channels where it takes commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +34,16 @@ pub struct House {
     pub command_word: String,
 }
 
+impl House {
+    /// Whether commands are taken there. In direct messages only some are.
+    pub fn takes_commands(&self, place: &Place) -> bool {
+        match place {
+            Place::Channel(id) => *id == self.channel || self.also_in.contains(id),
+            Place::DirectMessage | Place::Terminal => false,
+        }
+    }
+}
+
 /// Somebody who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
@@ -36,6 +51,8 @@ pub struct Person {
     pub actor: Actor,
     /// What Slack says of the account. Means nothing for people on a terminal.
     pub standing: Standing,
+    /// What Slack says of the user groups that matter for what is asked: those of [`groups_of`].
+    pub groups: Memberships,
 }
 
 /// Where somebody asks. A thread is in its channel.
@@ -62,6 +79,9 @@ pub struct Request<'a> {
     pub place: &'a Place,
     /// Where Alch is at home.
     pub house: &'a House,
+    /// Whether somebody in Slack can be asked to approve: a server with Slack takes the clicks. Matters for what is asked
+    /// on a terminal.
+    pub slack_approves: bool,
     /// The time.
     pub now: Timestamp,
 }
@@ -86,7 +106,8 @@ impl Permit {
         self.environment.as_deref()
     }
 
-    /// How many people have to approve before anything acts.
+    /// How many people have to approve before anything acts. None for a rollback: where others need approval, its card
+    /// asks any responder for one click, which may be the requester's.
     pub fn approvals_needed(&self) -> u32 {
         self.approvals
     }
@@ -102,22 +123,33 @@ impl Permit {
 enum Weight {
     /// Looks.
     Reads,
-    /// Says something to a run: cancel, answer.
+    /// Keeps something from happening: what it does is undone with a word, and is not to fail because Slack is slow.
+    Stops,
+    /// Says something to a run or about an environment, so that something may happen.
     Steers,
     /// Changes an environment.
     Acts,
 }
 
-/// Decides.
+/// Decides. For approvals, rejections and overridden safeguards it looks at the person and the place only: whether they
+/// count is for [`approval`], which knows the run.
 pub fn decide(request: &Request<'_>) -> Result<Permit, Refusal> {
     let weight = weight(request.command);
     let mut notes = Vec::new();
     check_person_and_place(request, weight, &mut notes)?;
-    check_environment(request, weight)?;
+    check_environment(request)?;
+    if *request.place == Place::Terminal {
+        check_terminal(request)?;
+    } else {
+        check_role(request, weight, &mut notes)?;
+        check_certainty(request, weight)?;
+    }
+    check_window(request)?;
+    let needs_approval = request.environment.filter(|environment| environment.needs_approval(request.command));
     Ok(Permit {
         command: request.command.clone(),
         environment: request.environment.map(|environment| environment.name.clone()),
-        approvals: 0,
+        approvals: needs_approval.map_or(0, |environment| environment.approvals_needed(request.command.name())),
         notes,
     })
 }
@@ -130,18 +162,19 @@ fn weight(command: &Command) -> Weight {
         | Command::Restore { .. }
         | Command::Promote { .. } => Weight::Acts,
         Command::Cancel { .. }
-        | Command::Answer { .. }
-        | Command::Approve { .. }
         | Command::Reject { .. }
-        | Command::Override { .. }
         | Command::Object { .. }
         | Command::Pause { .. }
+        | Command::Hold { .. }
+        | Command::Escalate { .. } => Weight::Stops,
+        Command::Answer { .. }
+        | Command::Approve { .. }
+        | Command::Override { .. }
         | Command::Resume { .. }
         | Command::Retry { .. }
         | Command::Skip { .. }
-        | Command::Hold { .. }
         | Command::Release { .. }
-        | Command::Escalate { .. } => Weight::Steers,
+        | Command::Enrol { reset: Some(_) } => Weight::Steers,
         Command::Verify { .. }
         | Command::Status { .. }
         | Command::Runs { .. }
@@ -149,7 +182,7 @@ fn weight(command: &Command) -> Weight {
         | Command::Plan { .. }
         | Command::Contacts
         | Command::Audit { .. }
-        | Command::Enrol { .. }
+        | Command::Enrol { reset: None }
         | Command::Whoami
         | Command::Help { .. } => Weight::Reads,
     }
@@ -167,54 +200,140 @@ fn check_person_and_place(request: &Request<'_>, weight: Weight, notes: &mut Vec
     if *team != request.house.workspace || request.person.standing == Standing::Stranger {
         return Err(Refusal::Stranger);
     }
-    let channel = || request.house.channel.clone();
-    match request.place {
-        Place::Channel(id) if *id == request.house.channel || request.house.also_in.contains(id) => {}
-        Place::Channel(_) => return Err(Refusal::Elsewhere { channel: channel() }),
-        Place::DirectMessage if weight == Weight::Reads => {}
-        Place::DirectMessage => {
-            return Err(Refusal::InPrivate { command: request.command.text(), channel: channel() });
-        }
-        Place::Terminal => return Err(Refusal::NotAPerson),
-    }
+    check_place(request, weight)?;
     match (&request.person.standing, weight) {
         (Standing::Member, _) => Ok(()),
         (Standing::Guest, Weight::Reads) if *request.place == Place::DirectMessage => {
-            Err(Refusal::Elsewhere { channel: channel() })
+            Err(Refusal::Elsewhere { channel: request.house.channel.clone() })
         }
         (Standing::Guest, Weight::Reads) => Ok(()),
-        (Standing::Guest, Weight::Steers | Weight::Acts) => Err(Refusal::Guest { command: request.command.text() }),
+        (Standing::Guest, Weight::Stops | Weight::Steers | Weight::Acts) => {
+            Err(Refusal::Guest { command: refusal::asked(request.command) })
+        }
         (Standing::Stranger, _) => Err(Refusal::Stranger),
         (Standing::Bot | Standing::Deleted, _) => Err(Refusal::NotAPerson),
         (Standing::Unknown(_), Weight::Reads) => Ok(()),
-        (Standing::Unknown(why), Weight::Steers | Weight::Acts) => {
-            // Environments with approval are refused further on.
+        (Standing::Unknown(why), Weight::Stops | Weight::Steers | Weight::Acts) => {
+            // Where more than Slack's silence is needed, it is refused further on.
             notes.push(format!("Slack could not say whether {user} is a guest: {why}"));
             Ok(())
         }
     }
 }
 
-fn check_environment(request: &Request<'_>, weight: Weight) -> Result<(), Refusal> {
-    if let Some(named) = request.command.environment()
-        && request.environment.is_none_or(|environment| environment.name != named)
-    {
-        return Err(Refusal::NoEnvironment { environment: named.to_owned() });
+/// Commands are taken in the configured channels. Looking, and objecting, is fine in private too; and stakeholders object
+/// where they were told.
+fn check_place(request: &Request<'_>, weight: Weight) -> Result<(), Refusal> {
+    let objects = matches!(request.command, Command::Object { .. });
+    let told_there = |id: &String| request.environment.is_some_and(|there| there.notify.slack.contains(id));
+    let channel = || request.house.channel.clone();
+    match request.place {
+        _ if request.house.takes_commands(request.place) => Ok(()),
+        Place::Channel(id) if objects && told_there(id) => Ok(()),
+        Place::Channel(_) => Err(Refusal::Elsewhere { channel: channel() }),
+        Place::DirectMessage if objects || weight == Weight::Reads => Ok(()),
+        Place::DirectMessage => {
+            Err(Refusal::InPrivate { command: refusal::asked(request.command), channel: channel() })
+        }
+        Place::Terminal => Err(Refusal::NotAPerson),
     }
+}
+
+fn check_environment(request: &Request<'_>) -> Result<(), Refusal> {
+    match request.command.environment() {
+        Some(named) if request.environment.is_none_or(|environment| environment.name != named) => {
+            Err(Refusal::NoEnvironment { environment: named.to_owned() })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What acts, or lets a run go on, waits for somebody in Slack; without anybody listening there it would wait for ever.
+fn check_terminal(request: &Request<'_>) -> Result<(), Refusal> {
     let Some(environment) = request.environment else { return Ok(()) };
-    let needs_approval = match environment.approval {
-        ApprovalRule::None => false,
-        ApprovalRule::Required => match request.command {
-            // Stopping a run is never held up; answering one makes it act.
-            Command::Answer { .. } => true,
-            _ => weight == Weight::Acts,
-        },
-    };
-    if needs_approval {
-        return Err(Refusal::needs_approval(request.command, environment, &request.house.command_word));
+    let goes_on = matches!(
+        request.command,
+        Command::Answer { .. } | Command::Resume { .. } | Command::Retry { .. } | Command::Skip { .. }
+    );
+    let needs_approval =
+        environment.needs_approval(request.command) || (goes_on && environment.approval == ApprovalRule::Required);
+    if needs_approval && !request.slack_approves {
+        return Err(Refusal::NeedsApproval {
+            command: refusal::asked(request.command),
+            environment: environment.name.clone(),
+            command_word: request.house.command_word.clone(),
+        });
     }
-    match (request.command, &environment.window) {
-        (Command::Enable { .. } | Command::Restore { .. }, Some(window)) => window::check(window, environment, request),
+    Ok(())
+}
+
+fn check_role(request: &Request<'_>, weight: Weight, notes: &mut Vec<String>) -> Result<(), Refusal> {
+    let command = request.command;
+    let Some(environment) = request.environment else {
+        return match command {
+            // Somebody else's second factor is an admin's, wherever that is.
+            Command::Enrol { reset: Some(_) } => Err(Refusal::OnlyAdmins { command: refusal::asked(command) }),
+            _ => Ok(()),
+        };
+    };
+    let Some(entitled) = roles::entitled(environment, command) else { return Ok(()) };
+    match (roles::belongs(request.person, entitled.iter().copied()), weight) {
+        (Belongs::Yes, _) => Ok(()),
+        (Belongs::No, _) => Err(Refusal::NotEntitled {
+            command: refusal::asked(command),
+            environment: environment.name.clone(),
+            entitled: roles::named(entitled),
+            roles: (!environment.roles.commands.contains_key(command.name())).then(|| roles::role_words(command)),
+            command_word: request.house.command_word.clone(),
+        }),
+        (Belongs::Unknown(_), Weight::Reads) => Ok(()),
+        (Belongs::Unknown(why), Weight::Acts) if matches!(command, Command::Rollback { .. }) => {
+            notes.push(format!("Slack could not say whether {} is a responder: {why}", user(&request.person.actor)));
+            Ok(())
+        }
+        (Belongs::Unknown(why), Weight::Stops | Weight::Steers | Weight::Acts) => {
+            Err(cannot_say(request, environment, &why))
+        }
+    }
+}
+
+/// Where approvals are needed, a person of whom Slack says nothing lets nothing happen, but for a rollback.
+fn check_certainty(request: &Request<'_>, weight: Weight) -> Result<(), Refusal> {
+    let careful = request.environment.filter(|there| there.approval == ApprovalRule::Required);
+    match (careful, &request.person.standing, weight) {
+        _ if matches!(request.command, Command::Rollback { .. }) => Ok(()),
+        (Some(environment), Standing::Unknown(why), Weight::Steers | Weight::Acts) => {
+            Err(cannot_say(request, environment, why))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn cannot_say(request: &Request<'_>, environment: &Environment, why: &str) -> Refusal {
+    Refusal::SlackCannotSay {
+        command: refusal::asked(request.command),
+        environment: environment.name.clone(),
+        why: why.to_owned(),
+        command_word: request.house.command_word.clone(),
+    }
+}
+
+fn user(actor: &Actor) -> &str {
+    match actor {
+        Actor::Slack { user, .. } | Actor::Terminal { user } => user,
+        Actor::Alch => "Alch",
+    }
+}
+
+/// Where approvals are needed the window is a safeguard of the plan, which is shown and can be overridden.
+fn check_window(request: &Request<'_>) -> Result<(), Refusal> {
+    let Some(environment) = request.environment else { return Ok(()) };
+    match (request.command, &environment.window, environment.approval) {
+        (
+            Command::Enable { .. } | Command::Restore { .. } | Command::Promote { .. },
+            Some(window),
+            ApprovalRule::None,
+        ) => window::check(window, environment, request),
         _ => Ok(()),
     }
 }

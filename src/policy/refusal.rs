@@ -1,7 +1,12 @@
 //! Why something is not permitted. `Display` is what the person reads in Slack: what was refused, that nothing was
 //! changed, and what to do.
 
-use crate::domain::{Command, Environment};
+use std::borrow::Cow;
+
+use crate::domain::Command;
+
+/// How much of what was asked for is repeated.
+const MAX_SHOWN_CHARS: usize = 200;
 
 /// A command that is not permitted. Its `Display` is Slack's mrkdwn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +36,7 @@ pub enum Refusal {
     Stranger,
     /// A guest who wants more than to look.
     #[error(
-        "Guests may look, but not act, cancel or answer: `{command}` was refused and nothing was changed. Please ask a \
+        "Guests may look, but not act, decide or steer: `{command}` was refused and nothing was changed. Please ask a \
          full member of the workspace."
     )]
     Guest {
@@ -47,11 +52,49 @@ pub enum Refusal {
         /// Its name.
         environment: String,
     },
-    /// Acting here needs approval, which this release cannot give.
+    /// Not one of those who may.
     #[error(
-        "`{command}` needs approval, and approvals are not built yet: for now I refuse everything that acts in \
-         `{environment}`. Nothing was changed.{way_out}\nWhat works now: `{command_word} verify {environment}` and \
-         `{command_word} status {environment}`."
+        "`{command}` was refused and nothing was changed: in `{environment}` it is for {entitled}, and you are not among \
+         them. Please ask one of them; `{command_word} whoami` shows what you may do."
+    )]
+    NotEntitled {
+        /// What was refused.
+        command: String,
+        /// Where.
+        environment: String,
+        /// Who may, as mentions.
+        entitled: String,
+        /// The roles that it takes, as words; none when the command has a list of its own.
+        roles: Option<String>,
+        /// What is typed before a command.
+        command_word: String,
+    },
+    /// What only an admin may, and no environment to be one of.
+    #[error("`{command}` is for admins only. Nothing was changed.")]
+    OnlyAdmins {
+        /// What was refused.
+        command: String,
+    },
+    /// Slack does not say who somebody is, or whether they may.
+    #[error(
+        "`{command}` was refused and nothing was changed, because nobody is taken at their word in `{environment}`: {why}. \
+         Please try again in a moment. A rollback does not wait for Slack: `{command_word} rollback {environment}`."
+    )]
+    SlackCannotSay {
+        /// What was refused.
+        command: String,
+        /// Where.
+        environment: String,
+        /// Why, in words.
+        why: String,
+        /// What is typed before a command.
+        command_word: String,
+    },
+    /// Acting here needs approval, and on a terminal without Slack there is nobody to give it.
+    #[error(
+        "`{command}` needs approval, and approvals come from Slack, where no Alch that serves is listening for this \
+         terminal: it was refused and nothing was changed. Ask for it in Slack with `{command_word} {command}`. What works \
+         here: `verify {environment}`, `status {environment}`, and in an incident `rollback {environment}`."
     )]
     NeedsApproval {
         /// What was refused.
@@ -60,8 +103,6 @@ pub enum Refusal {
         environment: String,
         /// What is typed before a command.
         command_word: String,
-        /// How to do it by hand, when that must not wait; begins on a new line.
-        way_out: String,
     },
     /// Outside of the hours for deployments.
     #[error(
@@ -80,43 +121,35 @@ pub enum Refusal {
 
 impl Refusal {
     /// The reason in a few words, plain text, for lists.
-    pub fn in_short(&self) -> &'static str {
-        match self {
+    pub fn in_short(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Elsewhere { .. } => "not from this channel",
             Self::InPrivate { .. } => "not in direct messages",
             Self::Stranger => "only people of the workspace may",
             Self::Guest { .. } => "guests may only look",
             Self::NotAPerson => "not with this account",
             Self::NoEnvironment { .. } => "there is no such environment",
-            Self::NeedsApproval { .. } => "needs approval",
+            Self::NotEntitled { roles: Some(roles), .. } => return Cow::Owned(format!("needs the role {roles}")),
+            Self::NotEntitled { roles: None, .. } => "not one of those who may",
+            Self::OnlyAdmins { .. } => "only admins may",
+            Self::SlackCannotSay { why, .. } => return Cow::Owned(why.clone()),
+            Self::NeedsApproval { .. } => "needs approval from Slack",
             Self::WindowClosed { .. } => "the deployment window is closed now",
-        }
-    }
-
-    pub(super) fn needs_approval(command: &Command, environment: &Environment, command_word: &str) -> Self {
-        Self::NeedsApproval {
-            command: command.text(),
-            environment: environment.name.clone(),
-            command_word: command_word.to_owned(),
-            way_out: match command {
-                Command::Rollback { .. } => by_hand(environment),
-                Command::Answer { run, .. } => format!(" `{command_word} cancel {run}` stops the run."),
-                _ => String::new(),
-            },
-        }
+        })
     }
 }
 
-/// The rollback as lines for a shell, because an incident does not wait for a release.
-fn by_hand(environment: &Environment) -> String {
-    let (bus, region) = (&environment.bus, &environment.region);
-    let mut text = format!("\nIn an incident, with credentials for `{}`, type this:\n```\n", environment.name);
-    for rule in &environment.rules {
-        let name = &rule.rule;
-        text.push_str(&format!("aws events disable-rule --name {name} --event-bus-name {bus} --region {region}\n"));
+/// What was asked for, to stand in a code span: people's own words must not end it, nor become mentions.
+pub(super) fn asked(command: &Command) -> String {
+    shown(&command.text())
+}
+
+/// A text of people's, to stand in a code span.
+pub(super) fn shown(text: &str) -> String {
+    let tame = |c: char| if c == '`' || c.is_control() { '\'' } else { c };
+    let mut clipped: String = text.chars().map(tame).take(MAX_SHOWN_CHARS).collect();
+    if text.chars().nth(MAX_SHOWN_CHARS).is_some() {
+        clipped.push('…');
     }
-    text.push_str(&format!(
-        "aws events list-rules --event-bus-name {bus} --region {region} --query 'Rules[].[Name,State]' --output text\n```"
-    ));
-    text
+    clipped.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

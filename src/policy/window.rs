@@ -16,7 +16,7 @@ pub(super) fn check(window: &Window, environment: &Environment, request: &Reques
         return Ok(());
     }
     Err(Refusal::WindowClosed {
-        command: request.command.text(),
+        command: super::refusal::asked(request.command),
         environment: environment.name.clone(),
         opens: next_opening(window, request.now).map_or_else(
             || format!("It does not open within {LOOK_AHEAD_DAYS} days."),

@@ -3,7 +3,9 @@
 use super::read::Pressed;
 use super::{Asked, Requests};
 use crate::command::{self, help};
-use crate::domain::{Actor, Answer, Command, Environment, Event, Origin, Outcome, Run, RunId, Standing, StepProgress};
+use crate::domain::{
+    Actor, Answer, Command, Environment, Event, Memberships, Origin, Outcome, Run, RunId, Standing, StepProgress,
+};
 use crate::engine::emergency::RollbackRequest;
 use crate::policy::{self, Permit, Person, Place};
 use crate::slack::message::Message;
@@ -56,7 +58,11 @@ impl Requests {
         let asked = Asked {
             command: parsed.command,
             text: parsed.text,
-            person: Person { actor: Actor::Terminal { user: user.to_owned() }, standing: Standing::Member },
+            person: Person {
+                actor: Actor::Terminal { user: user.to_owned() },
+                standing: Standing::Member,
+                groups: Memberships::new(),
+            },
             place: Place::Terminal,
             origin: Origin::Terminal,
             pressed: Pressed { queue, question: None },
@@ -85,6 +91,7 @@ impl Requests {
             environment: self.environment_of(&asked.command, about.as_ref()),
             place: &asked.place,
             house: &self.0.house,
+            slack_approves: self.slack_approves(),
             now: self.0.engine.clock().now(),
         }) {
             Ok(permit) => permit,

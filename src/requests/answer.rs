@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use futures_util::future::{join, join_all, join3};
 
 use super::{Asked, Requests};
-use crate::domain::{Command, DlqDepth, Environment, Run, RunId, Selection};
+use crate::domain::{ApprovalRule, Command, DlqDepth, Environment, HoldKind, Role, Run, RunId, Selection};
 use crate::engine::Place;
-use crate::policy;
+use crate::policy::{self, Belongs};
 use crate::slack::message::Message;
 use crate::slack::view::{self, EnvironmentStatus, Who};
 use crate::store::StoreError;
@@ -50,30 +50,82 @@ impl Requests {
 
     /// The answer to `whoami`, asked of the policy itself.
     pub(super) fn whoami(&self, asked: &Asked) -> Message {
-        let (mut may, mut may_not) = (Vec::new(), Vec::new());
+        let mut who =
+            Who { actor: asked.person.actor.clone(), roles: Vec::new(), may: Vec::new(), may_not: Vec::new() };
         for environment in self.0.config.environments.values() {
-            let name = environment.name.clone();
-            let commands = [
-                ("look at", Command::Status { environment: Some(name.clone()) }),
-                ("enable and disable rules of", Command::Enable { rules: Selection::All, environment: name.clone() }),
-                ("roll back", Command::Rollback { environment: name.clone() }),
-            ];
-            for (verb, command) in commands {
-                let decided = policy::decide(&policy::Request {
-                    person: &asked.person,
-                    command: &command,
-                    environment: Some(environment),
-                    place: &asked.place,
-                    house: &self.0.house,
-                    now: self.0.engine.clock().now(),
-                });
-                match decided {
-                    Ok(_) => may.push(format!("{verb} {name}")),
-                    Err(refusal) => may_not.push(format!("{verb} {name}: {}", refusal.in_short())),
+            let has = |role: &Role| policy::has_role(&asked.person, environment, *role) == Belongs::Yes;
+            let roles: Vec<&str> = Role::ALL.iter().filter(|role| has(role)).map(|role| role.word()).collect();
+            if !roles.is_empty() {
+                who.roles.push(format!("{}: {}", environment.name, roles.join(", ")));
+            }
+            for (what, command) in self.of_interest(environment) {
+                match self.may(asked, environment, &command) {
+                    Ok(approvals) => who.may.push(format!("{what}{approvals}")),
+                    Err(why) => who.may_not.push(format!("{what}: {why}")),
                 }
             }
         }
-        view::whoami(&Who { actor: asked.person.actor.clone(), may, may_not })
+        view::whoami(&who)
+    }
+
+    /// What people want to know whether they may do it, each with a command that stands for it.
+    fn of_interest(&self, environment: &Environment) -> Vec<(String, Command)> {
+        let name = &environment.name;
+        let here = || name.clone();
+        // Which run it would be does not matter.
+        let (run, nothing) = (RunId(0), String::new);
+        let mut commands = vec![
+            (format!("look at {name}"), Command::Status { environment: Some(here()) }),
+            (
+                format!("enable and disable rules of {name}"),
+                Command::Enable { rules: Selection::All, environment: here() },
+            ),
+        ];
+        if environment.promote_from.is_some() {
+            let promote = Command::Promote { environment: here(), version: None, at: None, reason: None };
+            commands.push((format!("promote to {name}"), promote));
+        }
+        commands.extend([
+            (format!("roll back {name}"), Command::Rollback { environment: here() }),
+            (format!("cancel and pause runs in {name}"), Command::Pause { run }),
+            (
+                format!("freeze {name}"),
+                Command::Hold { kind: HoldKind::Freeze, environment: here(), reason: nothing(), lasting: None },
+            ),
+        ]);
+        if environment.approval == ApprovalRule::Required {
+            let (safeguard, reason) = (nothing(), nothing());
+            commands.extend([
+                (format!("approve what others ask for in {name}"), Command::Approve { run, plan: nothing() }),
+                (format!("override a safeguard of {name}"), Command::Override { run, safeguard, reason }),
+            ]);
+        }
+        commands
+    }
+
+    /// Whether that is permitted here: with which approvals, or why not.
+    fn may(&self, asked: &Asked, environment: &Environment, command: &Command) -> Result<String, String> {
+        let permit = policy::decide(&policy::Request {
+            person: &asked.person,
+            command,
+            environment: Some(environment),
+            place: &asked.place,
+            house: &self.0.house,
+            slack_approves: self.slack_approves(),
+            now: self.0.engine.clock().now(),
+        })
+        .map_err(|refusal| refusal.in_short().into_owned())?;
+        match policy::may_decide(&asked.person, environment, command) {
+            Belongs::Yes => {}
+            Belongs::No => return Err("not one of those who may".to_owned()),
+            Belongs::Unknown(why) => return Err(why),
+        }
+        Ok(match (permit.approvals_needed(), command) {
+            (0, Command::Rollback { .. }) => ", without anybody's approval".to_owned(),
+            (0, _) => String::new(),
+            (1, _) => ", once somebody else approves".to_owned(),
+            (needed, _) => format!(", once {needed} others approve"),
+        })
     }
 
     async fn observe(&self, environment: Option<&str>) -> Result<Vec<EnvironmentStatus>, StoreError> {

@@ -9,7 +9,8 @@ mod answer;
 mod read;
 mod reply;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,9 +20,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::command::{self, Context, Parsed};
 use crate::config::Config;
-use crate::domain::{Actor, Command, Origin, Standing};
+use crate::domain::{Actor, Command, Membership, Memberships, Origin, Standing};
 use crate::engine::Engine;
-use crate::policy::{House, Person, Place};
+use crate::policy::{self, House, Person, Place};
 use crate::slack::client::SlackClient;
 use crate::slack::inbound::Inbound;
 use crate::slack::ingress::{Accept, Ack, NotPersisted};
@@ -61,6 +62,8 @@ struct Inner {
     /// The keys of the requests that this process works on.
     under_way: Mutex<HashSet<String>>,
     tasks: TaskTracker,
+    /// Whether requests from Slack are taken, so that somebody there can be asked.
+    serves: AtomicBool,
 }
 
 /// A request of a person, whatever it came by.
@@ -103,6 +106,7 @@ impl Requests {
             turns: Semaphore::new(MOST_AT_ONCE),
             under_way: Mutex::default(),
             tasks: TaskTracker::new(),
+            serves: AtomicBool::new(false),
         }))
     }
 
@@ -231,6 +235,7 @@ impl Requests {
     /// Takes up what an earlier process left, then lets requests be worked on until `stop`, and those under way be
     /// finished.
     pub async fn run(&self, stop: CancellationToken) {
+        self.0.serves.store(true, Ordering::Relaxed);
         self.resume_rollbacks().await;
         let left = loop {
             match self.0.engine.store().pending_requests().await {
@@ -277,6 +282,11 @@ impl Requests {
         self.end(&key);
     }
 
+    /// Whether people in Slack can be asked to approve.
+    fn slack_approves(&self) -> bool {
+        self.0.slack.is_some() && self.0.serves.load(Ordering::Relaxed)
+    }
+
     /// Whether all that was recorded is settled and nothing is under way.
     ///
     /// # Errors
@@ -317,8 +327,7 @@ impl Requests {
             Read::Say { message, reply } => self.reply(&reply, &message).await,
             Read::Home { user } => self.publish_home(&user).await?,
             Read::Ask { parsed, who, place, origin, pressed, reply } => {
-                let standing = self.standing(&who, &parsed.command).await;
-                let person = Person { actor: Actor::Slack { user: who.user, team: who.team }, standing };
+                let person = self.person(who, &parsed.command).await?;
                 let Parsed { command, text } = parsed;
                 let inbox_key = inbox_key.clone();
                 let asked = Asked { command, text, person, place, origin, pressed, inbox_key, arrived };
@@ -336,17 +345,52 @@ impl Requests {
         }
     }
 
-    async fn standing(&self, who: &Who, command: &Command) -> Standing {
-        let Some((_, people)) = &self.0.slack else {
-            return Standing::Unknown("there is no connection to Slack".to_owned());
+    /// Who asks, with what Slack says of them as far as it matters for the command. A rollback waits for that only a
+    /// moment.
+    async fn person(&self, who: Who, command: &Command) -> Result<Person, StoreError> {
+        let groups = self.groups_to_ask(command).await?;
+        let (standing, groups) = match &self.0.slack {
+            None => {
+                let why = "there is no connection to Slack";
+                (Standing::Unknown(why.to_owned()), unknown(&groups, why))
+            }
+            Some((_, people)) => {
+                let standing = people.standing(&who.user, &self.0.house.workspace);
+                let memberships = people.memberships(&who.user, &groups, false);
+                match command {
+                    Command::Rollback { .. } => {
+                        let why = "Slack did not say at once, and a rollback does not wait";
+                        let standing = tokio::time::timeout(ROLLBACK_STANDING_PATIENCE, standing);
+                        let memberships = tokio::time::timeout(ROLLBACK_STANDING_PATIENCE, memberships);
+                        let (standing, memberships) = tokio::join!(standing, memberships);
+                        (
+                            standing.unwrap_or_else(|_| Standing::Unknown(why.to_owned())),
+                            memberships.unwrap_or_else(|_| unknown(&groups, why)),
+                        )
+                    }
+                    _ => tokio::join!(standing, memberships),
+                }
+            }
         };
-        let asking = people.standing(&who.user, &self.0.house.workspace);
-        match command {
-            Command::Rollback { .. } => match tokio::time::timeout(ROLLBACK_STANDING_PATIENCE, asking).await {
-                Ok(standing) => standing,
-                Err(_) => Standing::Unknown("Slack did not say at once, and a rollback does not wait".to_owned()),
-            },
-            _ => asking.await,
-        }
+        Ok(Person { actor: Actor::Slack { user: who.user, team: who.team }, standing, groups })
     }
+
+    /// The user groups that decide about a command. Those of every environment where it names none.
+    async fn groups_to_ask(&self, command: &Command) -> Result<BTreeSet<String>, StoreError> {
+        let environments = &self.0.config.environments;
+        if matches!(command, Command::Whoami | Command::Enrol { .. }) {
+            let everywhere = environments.values().flat_map(|there| policy::groups_of(Some(there), command));
+            return Ok(everywhere.collect());
+        }
+        let of_run = match command.run() {
+            Some(run) => self.0.engine.store().run(run).await?.map(|run| run.environment),
+            None => None,
+        };
+        let name = command.environment().or(of_run.as_deref());
+        Ok(policy::groups_of(name.and_then(|name| environments.get(name)), command))
+    }
+}
+
+fn unknown(groups: &BTreeSet<String>, why: &str) -> Memberships {
+    groups.iter().map(|group| (group.clone(), Membership::Unknown(why.to_owned()))).collect()
 }

@@ -1,6 +1,7 @@
 //! `alch sandbox`: the real bot over real HTTP between an emulated Slack with a web page and an emulated AWS, in one
 //! process. The emulators are started the same way by the tests.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::aws::{AlarmMetric, AlarmSpec, FaultGroup, Pace, RuleSpec, StackSpec, World};
-use super::slack::{FaultSwitch, Hint, Panel, Slack, WorkspaceSpec};
+use super::slack::{ChannelSpec, FaultSwitch, Hint, Panel, Slack, WorkspaceSpec};
 use crate::app::{App, Surroundings};
 use crate::aws::{AccessKeys, AwsSettings};
 use crate::clock::Clock;
@@ -23,6 +24,8 @@ use crate::slack::outbox::Tempo;
 
 /// How often the world is written to disk.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
+/// The channel of the sandbox's stakeholders.
+const STAKEHOLDERS: &str = "C0STAKEHOLD";
 /// An alarm on a metric that counts goes off at the first.
 const ANY: f64 = 1.0;
 /// Milliseconds at which the alarm on the function's duration goes off: most of its 900 s.
@@ -95,6 +98,8 @@ impl Emulators {
             slack_bot_token: Some(spec.bot_token.clone().into()),
             slack_app_token: Some(spec.app_token.clone().into()),
             database_url: database_url.into(),
+            // Long enough, and nobody's secret.
+            step_up_key: Some(SecretString::from("sandbox-step-up-key-of-32-or-more-characters")),
         }
     }
 }
@@ -172,7 +177,22 @@ fn workspace(config: &Config) -> WorkspaceSpec {
     spec.team_id.clone_from(&config.slack.workspace);
     spec.command.clone_from(&config.slack.command);
     spec.channel.id.clone_from(&config.slack.channel);
+    spec.also_in = told(config);
     spec
+}
+
+/// The channels of stakeholders: those who are told in them look on there, and the bot is a member.
+fn told(config: &Config) -> Vec<ChannelSpec> {
+    let told: BTreeSet<&String> = config.environments.values().flat_map(|there| &there.notify.slack).collect();
+    let channels = told.into_iter().filter(|id| id.starts_with('C') && **id != config.slack.channel);
+    channels
+        .map(|id| ChannelSpec {
+            id: id.clone(),
+            name: if id == STAKEHOLDERS { "trading-stakeholders".to_owned() } else { id.to_lowercase() },
+            topic: "What happens in production, before and after".to_owned(),
+            ..ChannelSpec::default()
+        })
+        .collect()
 }
 
 /// An environment's stack. Where acting needs approval, it is in use already: its rules are enabled.

@@ -54,6 +54,9 @@ struct Inside {
     outage: Option<Fault>,
     drops_metadata: bool,
     user: Value,
+    /// The people of user groups.
+    groups: HashMap<String, Vec<String>>,
+    channel: Value,
     last_ts: u64,
 }
 
@@ -117,6 +120,15 @@ impl StandIn {
 
     pub(super) fn set_user(&self, user: Value) {
         self.inside().user = user;
+    }
+
+    pub(super) fn set_group(&self, group: &str, people: &[&str]) {
+        let people = people.iter().map(|&user| user.to_owned()).collect();
+        self.inside().groups.insert(group.to_owned(), people);
+    }
+
+    pub(super) fn set_channel(&self, channel: Value) {
+        self.inside().channel = channel;
     }
 
     pub(super) fn delete(&self, ts: &str) {
@@ -203,6 +215,11 @@ impl Inside {
         match method {
             "auth.test" => json!({ "ok": true, "user_id": "UBOT", "bot_id": "BBOT", "team_id": "T1" }),
             "users.info" => json!({ "ok": true, "user": self.user }),
+            "usergroups.users.list" => match args["usergroup"].as_str().and_then(|group| self.groups.get(group)) {
+                Some(people) => json!({ "ok": true, "users": people }),
+                None => json!({ "ok": false, "error": "no_such_subteam" }),
+            },
+            "conversations.info" => json!({ "ok": true, "channel": self.channel }),
             "apps.connections.open" => {
                 json!({ "ok": true, "url": format!("{}/link?ticket=1", base.replace("http:", "ws:")) })
             }

@@ -118,7 +118,7 @@ impl Slack {
             Err(Refused { error, .. }) => return Delivered::refused(error),
         };
         let is_direct = spec.owner_of(channel).is_some();
-        let is_mention = message.text.contains(&format!("<@{}>", spec.bot_user.id)) && channel == spec.channel.id;
+        let is_mention = message.text.contains(&format!("<@{}>", spec.bot_user.id)) && spec.is_joined(channel);
         if !is_direct && !is_mention {
             return Delivered::default();
         }

@@ -67,10 +67,8 @@ impl Slack {
 
     pub(super) fn conversations_list(&self, args: &Args) -> Answer {
         let spec = self.spec();
-        let channels: Vec<&ChannelSpec> = std::iter::once(&spec.channel)
-            .chain(&spec.other_channels)
-            .filter(|channel| !(channel.is_archived && args.flag("exclude_archived")))
-            .collect();
+        let channels: Vec<&ChannelSpec> =
+            spec.channels().filter(|channel| !(channel.is_archived && args.flag("exclude_archived"))).collect();
         let (page, cursor) = page_of(&channels, args, DEFAULT_LIMIT)?;
         let told: Vec<Value> = page.into_iter().map(|channel| channel_json(spec, channel)).collect();
         Ok(json!({"channels": told, "response_metadata": {"next_cursor": cursor}}))
@@ -115,9 +113,9 @@ impl Slack {
             return Ok(named.to_owned());
         }
         let name = named.strip_prefix('#').unwrap_or(named);
-        let by_name = std::iter::once(&spec.channel).chain(&spec.other_channels).find(|channel| channel.name == name);
+        let by_name = spec.channels().find(|channel| channel.name == name);
         let channel = spec.channel(named).or(by_name).ok_or("channel_not_found")?;
-        if channel.id == spec.channel.id { Ok(channel.id.clone()) } else { Err("not_in_channel".into()) }
+        if spec.is_joined(&channel.id) { Ok(channel.id.clone()) } else { Err("not_in_channel".into()) }
     }
 
     /// The id of a channel that the bot may post to: given by id, by name, or as the person to talk to.
@@ -161,7 +159,7 @@ fn channel_json(spec: &WorkspaceSpec, channel: &ChannelSpec) -> Value {
         "is_shared": channel.is_ext_shared,
         "is_org_shared": false,
         "is_ext_shared": channel.is_ext_shared,
-        "is_member": channel.id == spec.channel.id,
+        "is_member": spec.is_joined(&channel.id),
         "created": CREATED,
         "context_team_id": spec.team_id,
         "topic": {"value": channel.topic, "creator": "", "last_set": CREATED},

@@ -23,6 +23,9 @@ pub struct WorkspaceSpec {
     pub command: String,
     /// The channel that the app is a member of.
     pub channel: ChannelSpec,
+    /// Further channels that the app is a member of.
+    #[serde(default)]
+    pub also_in: Vec<ChannelSpec>,
     /// Channels that the app is not a member of.
     #[serde(default)]
     pub other_channels: Vec<ChannelSpec>,
@@ -124,6 +127,7 @@ impl WorkspaceSpec {
                 topic: "Deployments of the Alchemiser".to_owned(),
                 ..ChannelSpec::default()
             },
+            also_in: Vec::new(),
             other_channels: vec![ChannelSpec {
                 id: "C0RANDOM".to_owned(),
                 name: "random".to_owned(),
@@ -162,9 +166,24 @@ impl WorkspaceSpec {
         format!("B{}", self.bot_user.id.get(1..).unwrap_or_default())
     }
 
+    /// The channels that the bot is in.
+    pub(super) fn joined(&self) -> impl Iterator<Item = &ChannelSpec> {
+        std::iter::once(&self.channel).chain(&self.also_in)
+    }
+
+    /// Whether the bot is in this channel.
+    pub(super) fn is_joined(&self, id: &str) -> bool {
+        self.joined().any(|channel| channel.id == id)
+    }
+
+    /// All channels, whether the bot is in them or not.
+    pub(super) fn channels(&self) -> impl Iterator<Item = &ChannelSpec> {
+        self.joined().chain(&self.other_channels)
+    }
+
     /// A channel that exists, whether the bot is in it or not.
     pub(super) fn channel(&self, id: &str) -> Option<&ChannelSpec> {
-        std::iter::once(&self.channel).chain(&self.other_channels).find(|channel| channel.id == id)
+        self.channels().find(|channel| channel.id == id)
     }
 
     /// Whose direct message channel this is.

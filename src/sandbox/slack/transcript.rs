@@ -9,10 +9,14 @@ use super::state::{Message, State};
 impl Slack {
     /// The channel as everybody sees it, each thread below the message that opens it.
     pub fn transcript(&self) -> String {
+        self.transcript_of(&self.spec().channel.id)
+    }
+
+    /// The same of any channel, by id.
+    pub fn transcript_of(&self, channel: &str) -> String {
         let state = self.state();
-        let channel = &self.spec().channel.id;
         let mut lines = Vec::new();
-        let shown = |message: &&Message| message.is_public() && message.channel == *channel;
+        let shown = |message: &&Message| message.is_public() && message.channel == channel;
         for message in state.messages.iter().filter(shown) {
             if message.thread_ts.is_none() {
                 lines.extend(render(self.spec(), &state, message));

@@ -53,7 +53,7 @@ fn link(spec: &WorkspaceSpec, word: &str, style: Style) -> Option<String> {
         return mention(spec, name, style);
     }
     if let Some(name) = word.strip_prefix('#') {
-        let mut channels = std::iter::once(&spec.channel).chain(&spec.other_channels);
+        let mut channels = spec.channels();
         let channel = channels.find(|channel| channel.name == name)?;
         return Some(format!("<#{}|{}>", channel.id, channel.name));
     }

@@ -187,6 +187,20 @@ impl SlackClient {
         serde_json::from_value(user).map_err(|_| CallError::Ambiguous("a user that cannot be read".to_owned()))
     }
 
+    /// The people of a user group (usergroups.users.list, scope usergroups:read).
+    pub async fn usergroup_users(&self, group: &str) -> Result<Vec<String>, CallError> {
+        let answer = self.read("usergroups.users.list", &[("usergroup", group)]).await?;
+        let users = answer.body.get("users").cloned().unwrap_or_default();
+        serde_json::from_value(users).map_err(|_| CallError::Ambiguous("a user group that cannot be read".to_owned()))
+    }
+
+    /// Whether people of other organisations are in a channel (conversations.info, scopes channels:read, groups:read).
+    pub async fn is_ext_shared(&self, channel: &str) -> Result<bool, CallError> {
+        let answer = self.read("conversations.info", &[("channel", channel)]).await?;
+        let shared = answer.body.pointer("/channel/is_ext_shared").and_then(Value::as_bool);
+        shared.ok_or_else(|| CallError::Ambiguous("a channel that does not say whether it is shared".to_owned()))
+    }
+
     /// The direct conversation with a person.
     pub async fn open_dm(&self, user: &str) -> Result<String, CallError> {
         let answer = self.write("conversations.open", &json!({ "users": user })).await?;

@@ -11,6 +11,8 @@ use crate::slack::message::Message;
 pub struct Who {
     /// Who asked.
     pub actor: Actor,
+    /// The roles that the person has, one line an environment, plain text.
+    pub roles: Vec<String>,
     /// What the person may do, one line each, plain text.
     pub may: Vec<String>,
     /// What the person may not do and why, one line each, plain text.
@@ -25,6 +27,7 @@ pub fn whoami(who: &Who) -> Message {
         Actor::Terminal { .. } | Actor::Alch => Markup::default(),
     };
     draft.section(md!("You are {}{}.", Markup::actor(&who.actor), id));
+    draft.lines(who.roles.iter().take(20).map(|roles| md!("👤 {}", clip(roles, 250))));
     draft.lines(who.may.iter().take(20).map(|may| md!("✅ may {}", clip(may, 250))));
     draft.lines(who.may_not.iter().take(20).map(|may_not| md!("🚫 may not {}", clip(may_not, 250))));
     draft.finish()

@@ -241,7 +241,12 @@ fn everything(journal: &[Recorded], evil: &str) -> Vec<Message> {
         ..EnvironmentStatus::default()
     };
     let home_blocks = home(&vec![state.clone(); 13], &runs, now)["blocks"].as_array().unwrap().clone();
-    let who = Who { actor: run.actor.clone(), may: vec![evil.to_owned(); 50], may_not: vec![evil.to_owned(); 50] };
+    let who = Who {
+        actor: run.actor.clone(),
+        roles: vec![evil.to_owned(); 50],
+        may: vec![evil.to_owned(); 50],
+        may_not: vec![evil.to_owned(); 50],
+    };
     let mut messages = vec![
         Message { text: "home".to_owned(), blocks: home_blocks },
         status(&vec![state; 8], now),

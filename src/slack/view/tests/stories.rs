@@ -254,6 +254,7 @@ fn short_answers_read_well() {
     let asked = Command::Enable { rules: Selection::All, environment: "dev".to_owned() };
     let who = Who {
         actor: journals::alice(),
+        roles: vec!["dev: viewer, operator, responder".to_owned()],
         may: vec!["enable and disable rules of dev".to_owned()],
         may_not: vec!["act in prod: needs approval".to_owned()],
     };
