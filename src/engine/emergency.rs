@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::conclude::rolled_back;
 use super::execute::{Engine, Place};
 use crate::aws::AllDisabled;
-use crate::domain::{Actor, Command, Event, Facts, Held, Origin, RuleOutcome, Run, RunId, StepId, StepStatus};
+use crate::domain::{Actor, Command, Event, Facts, Held, Origin, RuleOutcome, Run, RunId, StepId, StepStatus, Subject};
 use crate::runbook;
 use crate::store::{NewRun, StoreError};
 use tokio::task::JoinHandle;
@@ -87,6 +87,7 @@ impl Engine {
             for id in self.store().live_runs(&place.environment.name).await? {
                 if let Some(run) = self.store().run(id).await?
                     && matches!(run.command, Command::Rollback { .. })
+                    && run.round(&Subject::Plan).is_none_or(|round| round.is_granted())
                 {
                     interrupted.push(RollbackRequest {
                         environment: run.environment,
@@ -136,16 +137,56 @@ impl Engine {
                 store.signal(other, &[Event::Preempted { by: run }], now).await?;
             }
         }
-        let planned = store.run(run).await?.is_some_and(|run: Run| run.plan.is_some());
+        let begun = store.run(run).await?;
         if let Some(place) = self.place(&request.environment)
-            && !planned
+            && !begun.as_ref().is_some_and(|run: &Run| run.locked)
             && let Ok(plan) = runbook::plan(&command, &Facts::default(), &place.environment)
         {
-            let digest = plan.digest();
             let started = plan.steps.iter().map(|step| Event::Started { step: step.id.clone() }).collect::<Vec<_>>();
-            let events = [vec![Event::Planned { plan, digest }, Event::Locked], started].concat();
+            let planned = begun.is_none_or(|run| run.plan.is_none()).then(|| {
+                let digest = plan.digest();
+                Event::Planned { plan, digest }
+            });
+            let events: Vec<Event> = planned.into_iter().chain([Event::Locked]).chain(started).collect();
             store.signal(run, &events, now).await?;
         }
+        Ok(run)
+    }
+
+    /// Makes the run of a rollback that waits for one click of a responder.
+    ///
+    /// # Errors
+    /// When the database fails, or there is no such environment.
+    pub async fn offer_rollback(&self, request: RollbackRequest) -> Result<RunId, StoreError> {
+        let place = self.place(&request.environment).ok_or(StoreError::NoRun)?;
+        let command = Command::Rollback { environment: request.environment.clone() };
+        let now = self.clock().now();
+        let plan = runbook::plan(&command, &Facts::default(), &place.environment)
+            .map_err(|no_plan| StoreError::Unreadable(no_plan.to_string()))?;
+        let digest = plan.digest();
+        let asked = Event::ApprovalAsked {
+            subject: Subject::Plan,
+            digest: digest.clone(),
+            needed: 1,
+            until: super::later(now, place.environment.approvals.expires),
+        };
+        let requested = Event::Requested {
+            command,
+            text: request.text,
+            actor: request.actor,
+            environment: request.environment.clone(),
+            origin: request.origin,
+            queue: false,
+            notes: Vec::new(),
+        };
+        let new = NewRun {
+            requested: &requested,
+            environment: &request.environment,
+            driven: true,
+            inbox_key: request.inbox_key.as_deref(),
+        };
+        let run = self.store().create_run(new, now).await?;
+        self.store().signal(run, &[Event::Planned { plan, digest }, asked], now).await?;
         Ok(run)
     }
 

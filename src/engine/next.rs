@@ -74,6 +74,9 @@ fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>
             Some(_) | None => Next::Conclude,
         };
     }
+    if let crate::domain::Command::Rollback { .. } = run.command {
+        return Next::Wait(Timestamp::MAX);
+    }
     if run.waiting_for.is_some() {
         return Next::Lock;
     }

@@ -81,17 +81,6 @@ pub fn help(text: &str) -> Message {
     draft.finish()
 }
 
-/// The cancel was recorded.
-pub fn cancel_accepted(run: &Run) -> Message {
-    let mut draft = Draft::new();
-    draft.section(md!(
-        "⏹️ {} ({}) stops at its next safe point and tells in its thread what state things are in.",
-        md!("{}", run.id).bold(),
-        clip(&words::subject(&run.command), 150),
-    ));
-    draft.finish()
-}
-
 /// The answer to a run's question was recorded.
 pub fn answer_accepted(run: &Run, answer: Answer) -> Message {
     let mut draft = Draft::new();

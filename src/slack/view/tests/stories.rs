@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 
 use super::super::{
-    EnvironmentStatus, Who, cancel_accepted, card, card_changes_at, held, help, home, journals, refusal, runs_list,
-    show, stale_click, status, terminal, thread, whoami,
+    EnvironmentStatus, Who, card, card_changes_at, held, help, home, journals, refusal, runs_list, show, stale_click,
+    status, steered, terminal, thread, whoami,
 };
 use super::{dates, read};
 use crate::domain::*;
@@ -267,7 +267,7 @@ fn short_answers_read_well() {
         ("held", held(&active, Some("https://x.slack.com/archives/C1/p1?thread_ts=1&cid=C1"), &asked)),
         ("refusal", refusal("`prod` needs approval.\nAsk for it & wait.")),
         ("help", help("*enable*: enable rules\nUsage: `/alch enable &lt;rule|all&gt; &lt;env&gt;`")),
-        ("cancel accepted", cancel_accepted(&active)),
+        ("cancel accepted", steered(&active, &Command::Cancel { run: active.id }, None, "/alch")),
         ("stale click", stale_click(&run)),
     ];
     let page: String = answers.iter().map(|(name, answer)| format!("── {name}\n{}", read(answer))).collect();
