@@ -75,7 +75,7 @@ fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>
         };
     }
     if let crate::domain::Command::Rollback { .. } = run.command {
-        return Next::Wait(Timestamp::MAX);
+        return Next::Wait(later(now, SignedDuration::from_hours(1)));
     }
     if run.waiting_for.is_some() {
         return Next::Lock;

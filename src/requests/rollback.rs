@@ -80,6 +80,13 @@ impl Requests {
                     let Some(round) = run.round(&Subject::Plan).filter(|_| is_meant) else {
                         return Err(view::stale_click(run));
                     };
+                    if let Some(first) = round.approvals.first().filter(|_| run.ended.is_none() && round.is_granted()) {
+                        let already = format!(
+                            "{} is being rolled back already, since the click of {}. The thread of {} tells of it.",
+                            environment.name, first.actor, run.id
+                        );
+                        return Err(view::refused(&already));
+                    }
                     let decider = Decider {
                         person: &person,
                         place: &place,

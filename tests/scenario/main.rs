@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod crash;
+mod decisions;
 mod enable;
 mod hold;
 mod record;
