@@ -324,3 +324,6 @@ fn said(reason: &str) -> Result<String, Declined> {
     let reason = reason.trim();
     if reason.is_empty() { Err(Declined::NoReason) } else { Ok(reason.to_owned()) }
 }
+
+#[cfg(test)]
+mod tests;
