@@ -6,6 +6,7 @@
 mod blocks;
 mod card;
 mod checks;
+mod clicked;
 mod home;
 mod markup;
 mod modals;
@@ -13,7 +14,7 @@ mod plain;
 mod reply;
 mod show;
 mod status;
-mod steering;
+
 mod terminal;
 mod thread;
 mod words;
@@ -28,13 +29,13 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 pub use card::{card, card_changes_at};
+pub use clicked::{decided, rollback_offer, rolled_back, run_made, steered};
 pub use home::home;
 pub use modals::{Carried, reason, reason_form, reason_refused};
 pub use plain::plain;
 pub use reply::{Who, answer_accepted, held, help, refusal, refused, stale_click, whoami};
 pub use show::{runs_list, show};
 pub use status::{EnvironmentStatus, status};
-pub use steering::{decided, rollback_offer, rolled_back, run_made, steered};
 pub use terminal::terminal;
 pub use thread::{ThreadMessage, thread};
 
