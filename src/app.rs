@@ -22,7 +22,7 @@ use crate::requests::Requests;
 use crate::slack::client::{CallCounters, SlackClient};
 use crate::slack::http::{Ingress, router};
 use crate::slack::ingress::{IngressCounters, Intake};
-use crate::slack::outbox::{Look, Outbox, Tempo};
+use crate::slack::outbox::{Look, Notice, Outbox, Tempo, Told};
 use crate::slack::people::People;
 use crate::slack::socket::{Patience, Socket};
 use crate::slack::verify::SigningSecrets;
@@ -244,13 +244,24 @@ fn look(config: &Config) -> Look {
             command_word: &config.slack.command,
         }
     }
-    let (for_card, for_change, for_thread, for_place) = (config.clone(), config.clone(), config.clone(), config);
+    let (for_card, for_change, for_thread) = (config.clone(), config.clone(), config.clone());
+    let (for_notices, for_place) = (config.clone(), config);
     Look {
         card: Box::new(move |run, now| view::card(run, &context(&for_card), now)),
         card_changes_at: Box::new(move |run, now| view::card_changes_at(run, &context(&for_change), now)),
         thread: Box::new(move |journal| {
             let messages = view::thread(journal, &context(&for_thread));
-            messages.into_iter().map(|told| (told.key, told.message, told.broadcast)).collect()
+            messages
+                .into_iter()
+                .map(|told| Told { key: told.key, message: told.message, broadcast: told.broadcast, live: told.live })
+                .collect()
+        }),
+        notices: Box::new(move |journal| {
+            let notices = view::notices(journal, &context(&for_notices));
+            notices
+                .into_iter()
+                .map(|notice| Notice { moment: notice.moment, to: notice.to, message: notice.message })
+                .collect()
         }),
         place: Box::new(move |run: &Run| {
             let channel = match &run.origin {

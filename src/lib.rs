@@ -20,12 +20,14 @@ pub mod control;
 pub mod domain;
 pub mod engine;
 pub mod journal;
+pub mod notice;
 pub mod policy;
 pub mod requests;
 pub mod runbook;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod slack;
+pub mod step_up;
 pub mod store;
 pub mod terminal;
 pub mod web;

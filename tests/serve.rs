@@ -288,18 +288,22 @@ async fn a_wrong_configuration_names_the_place_and_the_mend_before_anything_list
 
 #[tokio::test(flavor = "multi_thread")]
 async fn socket_mode_tells_the_same_story() {
-    let stage = Stage::with(By::Socket, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "3s")]).await;
+    // The first run waits for longer than this test takes, so that the second is surely still queued when it is cancelled.
+    let stage = Stage::with(By::Socket, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "10m")]).await;
     let server = stage.serve().await;
     assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
     until("the first run has begun", async || stage.is_enabled("dev", "signal-generated")).await;
     assert!(stage.slack.types(BOB, "/alch enable rebalance-planned dev").await.is_ok());
     let told = stage.hears(BOB, "Not started").await;
     assert!(stage.slack.clicks(BOB, &told.ts, "Queue it").await.is_ok());
-    let card = stage.card(RunId(2)).await;
-    assert!(stage.slack.says(CAROL, &card.channel, Some(&card.ts), "@alch cancel").await.is_ok());
-    let (card, _) = stage.told(RunId(2)).await;
-    assert!(card.text.contains("cancelled"), "{}", card.text);
-    let (card, _) = stage.told(RunId(1)).await;
+    for (run, person) in [(RunId(2), CAROL), (RunId(1), ALICE)] {
+        let card = stage.card(run).await;
+        assert!(stage.slack.says(person, &card.channel, Some(&card.ts), "@alch cancel").await.is_ok());
+        let (card, _) = stage.told(run).await;
+        assert!(card.text.contains("cancelled"), "{}", card.text);
+    }
+    assert!(stage.slack.types(BOB, "/alch disable signal-generated dev").await.is_ok());
+    let (card, _) = stage.told(RunId(3)).await;
     assert!(card.text.contains("succeeded"), "{}", card.text);
     assert_eq!(stage.slack.types(ALICE, "/alch enabel x dev").await.http_status, 200);
     stage.hears(ALICE, "enable").await;
@@ -307,7 +311,7 @@ async fn socket_mode_tells_the_same_story() {
     assert_eq!(answered.status, 404, "nothing takes requests by HTTP");
     let ready = get(&format!("{}/readyz", server.url)).await.unwrap();
     assert!(ready.body.contains("\"slack.socket\":\"ok\""), "{}", ready.body);
-    assert_eq!(stage.number("SELECT count(*) FROM runs").await, 2);
+    assert_eq!(stage.number("SELECT count(*) FROM runs").await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

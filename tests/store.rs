@@ -10,7 +10,7 @@ mod support {
 use std::collections::BTreeSet;
 
 use alch::domain::{Actor, Command, Event, Origin, Outcome, PlanDigest, RunId, Subject};
-use alch::store::{LockOutcome, NewRun, Put, Store, StoreError};
+use alch::store::{LockOutcome, NewRun, Put, SlackMessage, Store, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -347,9 +347,26 @@ async fn what_slack_was_told_is_known_after_a_restart() {
         assert_eq!(store.unprojected().await.unwrap(), [run]);
         store.slack_message_intent(run, "card", "C1", None, at(1)).await.unwrap();
         assert_eq!(store.slack_messages(run).await.unwrap()[0].ts, None);
-        store.slack_message_sent(run, "card", "17.1", "digest").await.unwrap();
+        let message = |key: &str, channel: &str, thread_ts: Option<&str>, ts: &str| SlackMessage {
+            key: key.to_owned(),
+            channel: channel.to_owned(),
+            thread_ts: thread_ts.map(str::to_owned),
+            ts: Some(ts.to_owned()),
+            digest: "digest".to_owned(),
+        };
+        store.slack_message_outcome(run, &message("card", "C1", None, "17.1")).await.unwrap();
         store.slack_message_intent(run, "3", "C1", Some("17.1"), at(1)).await.unwrap();
-        store.slack_message_sent(run, "3", "17.2", "digest").await.unwrap();
+        store.slack_message_outcome(run, &message("3", "C1", Some("17.1"), "17.2")).await.unwrap();
+        // Meant for a person, and found to be in the conversation with them.
+        store.slack_message_intent(run, "notice/before/U1", "U1", None, at(1)).await.unwrap();
+        let notice = message("notice/before/U1", "D1", None, "17.3");
+        store.slack_message_outcome(run, &notice).await.unwrap();
+        assert!(store.slack_messages(run).await.unwrap().contains(&notice));
+        assert_eq!(store.run_of_thread("D1", "17.3").await.unwrap(), Some(run));
+        store.slack_message_outcome(run, &notice.clone().given_up()).await.unwrap();
+        assert!(store.slack_messages(run).await.unwrap().iter().any(|message| message.is_given_up()));
+        store.slack_message_intent(run, "notice/before/U1", "U1", None, at(2)).await.unwrap();
+        assert!(!store.slack_messages(run).await.unwrap().iter().any(|message| message.is_given_up()));
         assert_eq!(store.run_of_thread("C1", "17.1").await.unwrap(), Some(run));
         assert_eq!(store.run_of_thread("C2", "17.1").await.unwrap(), None);
         store.signal(run, &[ended()], at(2)).await.unwrap();
@@ -358,7 +375,7 @@ async fn what_slack_was_told_is_known_after_a_restart() {
         assert!(store.unprojected().await.unwrap().is_empty());
         if url.starts_with("postgres") {
             let again = Store::open(url).await.unwrap();
-            assert_eq!(again.slack_messages(run).await.unwrap().len(), 2);
+            assert_eq!(again.slack_messages(run).await.unwrap().len(), 3);
         }
     })
     .await;

@@ -16,7 +16,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("cli", &[]),
     ("journal", &["domain"]),
-    ("command", &["domain"]),
+    // When the next deployment window opens: a time that people may ask for.
+    ("command", &["domain", "policy"]),
     ("policy", &["domain"]),
     ("checks", &["domain"]),
     ("runbook", &["domain", "checks", "aws"]),

@@ -172,3 +172,21 @@ mod tests {
         assert!(collect(&[result(StatusCode::Complete, &[(60, f64::NAN)])]).trouble.is_some());
     }
 }
+impl super::Aws {
+    /// STANDIN
+    pub async fn version(&self, _e: &crate::domain::Environment) -> Result<crate::domain::Version, super::AwsError> {
+        Ok(crate::domain::Version { label: None, artefact: "a".into(), template: "b".into() })
+    }
+    /// STANDIN
+    pub async fn alarm_changes(
+        &self,
+        _a: &[String],
+        _s: jiff::Timestamp,
+    ) -> Result<Vec<crate::domain::AlarmChange>, super::AwsError> {
+        Ok(Vec::new())
+    }
+    /// STANDIN
+    pub async fn publish(&self, _t: &str, _s: &str, _x: &str) -> Result<String, super::AwsError> {
+        Ok("mid".into())
+    }
+}

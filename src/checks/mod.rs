@@ -4,6 +4,7 @@
 pub mod checklist;
 pub mod gate;
 mod metric;
+pub mod safeguards;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -1,7 +1,7 @@
 //! `disable`: turn rules off.
 
-use super::help::{Example, Topic};
-use super::{Context, Refusal, target};
+use super::help::Topic;
+use super::{Line, Refusal, target};
 use crate::domain::Command;
 
 pub(super) const TOPIC: Topic = Topic {
@@ -9,11 +9,12 @@ pub(super) const TOPIC: Topic = Topic {
     usage: "disable <rule|all> <env>",
     line: "Disable a rule, or all",
     long: "Calls DisableRule for the rule on its event bus and reads it back. Events that come while a rule is disabled are not queued; they stay in the archive. In an incident use `rollback`: it is faster and waits for nobody.",
-    examples: &[Example::Rule, Example::All],
+    examples: &["{rule} {env}", "all {env}"],
+    read,
 };
 
 /// Reads the words after `disable`.
-pub(super) fn read(words: &[String], context: &Context) -> Result<Command, Refusal> {
-    let (rules, environment) = target::rules_and_environment(words, &TOPIC, context)?;
+pub(super) fn read(line: Line<'_>) -> Result<Command, Refusal> {
+    let (rules, environment) = target::rules_and_environment(&line.plain()?, &TOPIC, line.context)?;
     Ok(Command::Disable { rules, environment })
 }

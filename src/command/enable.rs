@@ -1,7 +1,7 @@
 //! `enable`: turn rules on, each watched and gated.
 
-use super::help::{Example, Topic};
-use super::{Context, Refusal, target};
+use super::help::Topic;
+use super::{Line, Refusal, target};
 use crate::domain::Command;
 
 pub(super) const TOPIC: Topic = Topic {
@@ -9,11 +9,12 @@ pub(super) const TOPIC: Topic = Topic {
     usage: "enable <rule|all> <env>",
     line: "Enable a rule, watch it, and check that it is well",
     long: "Calls EnableRule for the rule on its event bus, reads it back, waits while watching the metrics, and then checks the gate: failed invocations, throttles and errors, messages in the dead-letter queues, alarms. `all` takes the rules in the configured order, one at a time, and stops at the first gate that fails. A rule that is enabled already is left so and still checked.",
-    examples: &[Example::Rule, Example::All],
+    examples: &["{rule} {env}", "all {env}"],
+    read,
 };
 
 /// Reads the words after `enable`.
-pub(super) fn read(words: &[String], context: &Context) -> Result<Command, Refusal> {
-    let (rules, environment) = target::rules_and_environment(words, &TOPIC, context)?;
+pub(super) fn read(line: Line<'_>) -> Result<Command, Refusal> {
+    let (rules, environment) = target::rules_and_environment(&line.plain()?, &TOPIC, line.context)?;
     Ok(Command::Enable { rules, environment })
 }

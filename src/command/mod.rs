@@ -4,16 +4,32 @@
 //! Nothing is guessed: a word is known or refused with what was probably meant.
 
 mod answer;
+mod approve;
+mod audit;
 mod cancel;
 mod clean;
+mod contacts;
 mod disable;
 mod enable;
+mod enrol;
+mod escalate;
 pub mod help;
+mod hold;
+mod line;
+mod moment;
+mod object;
+mod r#override;
+mod pause;
+mod plan;
+mod promote;
 mod refusal;
+mod reject;
 mod restore;
 mod rollback;
 mod runs;
 mod show;
+mod skip;
+mod span;
 mod status;
 mod target;
 mod verify;
@@ -22,21 +38,22 @@ mod whoami;
 #[cfg(test)]
 mod tests;
 
-use clap::error::{ContextKind, ContextValue};
-use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
 
-use crate::domain::{Command, Rule, RunId};
+use crate::domain::{Command, Rule, RunId, Window};
 
+use clean::Word;
+use line::Line;
 pub use refusal::{Quoted, Refusal, Usage, escape};
 
-/// The longest text that is read, in characters.
-pub const MAX_TEXT_CHARS: usize = 1_000;
+/// The longest text that is read, in characters: a reason and a version in quotation marks fit.
+pub const MAX_TEXT_CHARS: usize = 2_000;
+
+/// The longest reason, in characters.
+pub const MAX_REASON_CHARS: usize = 500;
 
 /// The first words of all commands. No environment can be called so.
-pub const WORDS: [&str; 12] = [
-    "enable", "disable", "rollback", "restore", "verify", "status", "runs", "show", "cancel", "answer", "whoami",
-    "help",
-];
+pub const WORDS: [&str; help::TOPICS] = help::words();
 
 /// What the words of a command can mean: the configured names, and what the place implies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +73,10 @@ pub struct Known {
     pub name: String,
     /// Its rules, in order.
     pub rules: Vec<Rule>,
+    /// Where versions are promoted from to it; none when it takes no promotions.
+    pub promote_from: Option<String>,
+    /// When deployments are allowed in it; its zone is that of the times that people type.
+    pub window: Option<Window>,
 }
 
 /// What the thread of a run implies.
@@ -95,86 +116,41 @@ impl Context {
     }
 }
 
-/// Understands a text, or says what is wrong with it. An empty text asks for help.
-pub fn parse(text: &str, context: &Context) -> Result<Parsed, Refusal> {
+/// Understands a text, or says what is wrong with it. An empty text asks for help. Times in it count from `now`.
+pub fn parse(text: &str, context: &Context, now: Timestamp) -> Result<Parsed, Refusal> {
     if text.chars().count() > MAX_TEXT_CHARS {
         return Err(Refusal::TooLong);
     }
-    let mut words = clean::words(text, &context.command_word)?;
-    let text = words.join(" ");
-    clean::refuse_odd_letters(&words)?;
-    let Some(first) = words.first_mut() else {
-        return Ok(Parsed { command: Command::Help { topic: None }, text });
+    let words = clean::words(text, &context.command_word)?;
+    let shown: Vec<String> = words.iter().map(Word::shown).filter(|word| !word.is_empty()).collect();
+    Ok(Parsed { command: read(words, context, now)?, text: shown.join(" ") })
+}
+
+fn read(mut words: Vec<Word>, context: &Context, now: Timestamp) -> Result<Command, Refusal> {
+    // Marks of bold or code by themselves are no command.
+    let Some(at) = words.iter().position(|word| !word.plain().is_empty()) else {
+        return Ok(Command::Help { topic: None });
     };
-    first.make_ascii_lowercase();
-    let first = first.clone();
-    if answer::read_word(&first).is_some() {
-        words.insert(0, "answer".to_owned());
-    } else if matches!(first.as_str(), "--help" | "-h" | "-?" | "?") {
-        words = vec!["help".to_owned()];
-    } else if !WORDS.contains(&first.as_str()) {
-        return Err(Refusal::unknown_command(&first, context));
-    } else if words[1..].iter().any(|word| matches!(word.as_str(), "--help" | "-h")) {
-        words = vec!["help".to_owned(), first];
+    let typed = words[at].plain();
+    clean::refuse_odd_letters([&typed])?;
+    let first = canonical(&typed.to_ascii_lowercase()).to_owned();
+    if matches!(first.as_str(), "--help" | "-h" | "-?" | "?") {
+        return Ok(Command::Help { topic: None });
     }
-    let topic = help::of(&words[0]);
-    let grammar = Grammar::try_parse_from(&words).map_err(|error| {
-        let option = match error.get(ContextKind::InvalidArg) {
-            Some(ContextValue::String(option)) => option.clone(),
-            _ => words.iter().find(|word| word.starts_with('-')).cloned().unwrap_or_default(),
-        };
-        Refusal::UnknownOption { option: Quoted(option), usage: help::usage(topic, context) }
-    })?;
-    Ok(Parsed { command: grammar.verb.read(context)?, text })
-}
-
-/// The grammar as clap sees it: a verb and its words, no options yet. Which word is which does not depend on the order,
-/// so that is decided with the configured names, in each command's file.
-#[derive(Parser)]
-#[command(no_binary_name = true, disable_help_flag = true, disable_help_subcommand = true, color = clap::ColorChoice::Never)]
-struct Grammar {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Subcommand)]
-#[command(rename_all = "lower")]
-enum Verb {
-    Enable(Words),
-    Disable(Words),
-    Rollback(Words),
-    Restore(Words),
-    Verify(Words),
-    Status(Words),
-    Runs(Words),
-    Show(Words),
-    Cancel(Words),
-    Answer(Words),
-    Whoami(Words),
-    Help(Words),
-}
-
-#[derive(Args)]
-#[command(disable_help_flag = true)]
-struct Words {
-    words: Vec<String>,
-}
-
-impl Verb {
-    fn read(self, context: &Context) -> Result<Command, Refusal> {
-        match self {
-            Self::Enable(Words { words }) => enable::read(&words, context),
-            Self::Disable(Words { words }) => disable::read(&words, context),
-            Self::Rollback(Words { words }) => rollback::read(&words, context),
-            Self::Restore(Words { words }) => restore::read(&words, context),
-            Self::Verify(Words { words }) => verify::read(&words, context),
-            Self::Status(Words { words }) => status::read(&words, context),
-            Self::Runs(Words { words }) => runs::read(&words, context),
-            Self::Show(Words { words }) => show::read(&words, context),
-            Self::Cancel(Words { words }) => cancel::read(&words, context),
-            Self::Answer(Words { words }) => answer::read(&words, context),
-            Self::Whoami(Words { words }) => whoami::read(&words, context),
-            Self::Help(Words { words }) => help::read(&words, context),
-        }
+    let topic = if answer::is_enough(&first) {
+        &answer::TOPIC
+    } else {
+        words.drain(..=at);
+        help::find(&first).ok_or_else(|| Refusal::unknown_command(&first, context))?
+    };
+    let asks_help = |word: &Word| word.dashed().is_some_and(|option| matches!(option.as_str(), "--help" | "-h"));
+    if words.iter().any(asks_help) {
+        return Ok(Command::Help { topic: Some(topic.name.to_owned()) });
     }
+    (topic.read)(Line { topic, words, context, now })
+}
+
+/// A command's first word as Alch writes it.
+fn canonical(word: &str) -> &str {
+    if word == "enroll" { "enrol" } else { word }
 }

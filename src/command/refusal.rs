@@ -11,7 +11,7 @@ pub enum Refusal {
     #[error("That is too long for a command: I read up to {MAX_TEXT_CHARS} characters.")]
     TooLong,
     /// A quotation mark without its partner.
-    #[error("There is a quotation mark without its partner. No command of mine needs one: leave it out.")]
+    #[error("There is a quotation mark without its partner. Put one at either end of your words, or leave it out.")]
     OpenQuote,
     /// A letter that may be the twin of another.
     #[error("{word} has a letter that is not on an English keyboard: `{letter}` (U+{code:04X}){}. Please type it again.", like(*looks_like))]
@@ -36,10 +36,12 @@ pub enum Refusal {
         command_word: String,
     },
     /// No command has this option.
-    #[error("I know no option {option}.\n{usage}")]
+    #[error("I know no option {option}.{}\n{usage}", did_you_mean(near))]
     UnknownOption {
         /// The option.
         option: Quoted,
+        /// What was probably meant.
+        near: Option<String>,
         /// How it is done right.
         usage: Box<Usage>,
     },
@@ -70,6 +72,14 @@ pub enum Refusal {
     Contradiction {
         /// A sentence that says which.
         contradiction: String,
+        /// How it is done right.
+        usage: Box<Usage>,
+    },
+    /// A piece is understood, but cannot be taken.
+    #[error("{problem}\n{usage}")]
+    Unfit {
+        /// Sentences that say why, and what can be.
+        problem: String,
         /// How it is done right.
         usage: Box<Usage>,
     },

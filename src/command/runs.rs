@@ -1,7 +1,7 @@
 //! `runs`: recent runs.
 
-use super::help::{Example, Topic};
-use super::{Context, Refusal, target};
+use super::help::Topic;
+use super::{Line, Refusal, target};
 use crate::domain::Command;
 
 pub(super) const TOPIC: Topic = Topic {
@@ -9,10 +9,11 @@ pub(super) const TOPIC: Topic = Topic {
     usage: "runs [env]",
     line: "List recent runs",
     long: "Lists the latest runs of an environment, or of all, with how each ended. Changes nothing.",
-    examples: &[Example::Bare, Example::Environment],
+    examples: &["", "{env}"],
+    read,
 };
 
 /// Reads the words after `runs`.
-pub(super) fn read(words: &[String], context: &Context) -> Result<Command, Refusal> {
-    Ok(Command::Runs { environment: target::optional_environment(words, &TOPIC, context)? })
+pub(super) fn read(line: Line<'_>) -> Result<Command, Refusal> {
+    Ok(Command::Runs { environment: target::optional_environment(&line.plain()?, &TOPIC, line.context)? })
 }

@@ -1,7 +1,7 @@
 //! `show`: one run's story.
 
-use super::help::{Example, Topic};
-use super::{Context, Refusal, target};
+use super::help::Topic;
+use super::{Line, Refusal, target};
 use crate::domain::Command;
 
 pub(super) const TOPIC: Topic = Topic {
@@ -9,10 +9,11 @@ pub(super) const TOPIC: Topic = Topic {
     usage: "show <run>",
     line: "Tell the story of one run",
     long: "Tells what a run did, step by step, from its journal. In the run's thread the run need not be named. Changes nothing.",
-    examples: &[Example::Run],
+    examples: &["R-42"],
+    read,
 };
 
 /// Reads the words after `show`.
-pub(super) fn read(words: &[String], context: &Context) -> Result<Command, Refusal> {
-    Ok(Command::Show { run: target::run(words, &TOPIC, context)? })
+pub(super) fn read(line: Line<'_>) -> Result<Command, Refusal> {
+    Ok(Command::Show { run: target::run(&line.plain()?, &TOPIC, line.context)? })
 }

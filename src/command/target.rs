@@ -107,15 +107,15 @@ pub(super) fn run(words: &[String], topic: &Topic, context: &Context) -> Result<
             Some(implied) => Ok(implied.run),
             None => Err(Refusal::Missing { piece: WHICH_RUN.to_owned(), usage: usage() }),
         },
-        [word] => word.parse().map_err(|_| Refusal::UnknownName {
-            word: Quoted(word.clone()),
-            kind: "run",
-            near: None,
-            known: " Runs are written like `R-42`.".to_owned(),
-            usage: usage(),
-        }),
+        [word] => word.parse().map_err(|_| unknown_run(word, usage())),
         [_, extra, ..] => Err(Refusal::TooMany { word: Quoted(extra.clone()), usage: usage() }),
     }
+}
+
+/// A word that should have named a run.
+pub(super) fn unknown_run(word: &str, usage: Box<Usage>) -> Refusal {
+    let known = " Runs are written like `R-42`.".to_owned();
+    Refusal::UnknownName { word: Quoted(word.to_owned()), kind: "run", near: None, known, usage }
 }
 
 /// What is asked when no run is named.
@@ -133,7 +133,8 @@ fn is_known(word: &str, context: &Context) -> bool {
     find_environment(word, context).is_some() || find_rule(word, context).is_some()
 }
 
-fn find_environment<'a>(word: &str, context: &'a Context) -> Option<&'a Known> {
+/// The environment that a word names.
+pub(super) fn find_environment<'a>(word: &str, context: &'a Context) -> Option<&'a Known> {
     context.environments.iter().find(|known| known.name.eq_ignore_ascii_case(word))
 }
 
@@ -161,7 +162,8 @@ fn twice(kind: &str, first: &str, second: &str, usage: Box<Usage>) -> Refusal {
     Refusal::Contradiction { contradiction, usage }
 }
 
-fn unknown_name(
+/// A word that names neither of what is wanted.
+pub(super) fn unknown_name(
     word: &str,
     rule_wanted: bool,
     environment: Option<&Known>,
@@ -197,7 +199,7 @@ fn unknown_name(
     }
 }
 
-fn list_environments(context: &Context) -> String {
+pub(super) fn list_environments(context: &Context) -> String {
     let names: Vec<String> = context.environments.iter().map(|known| format!("`{}`", known.name)).collect();
     format!("I know {}.", and(&names))
 }
@@ -207,7 +209,8 @@ fn list_rules(environment: &Known) -> String {
     format!("`{}` has {}.", environment.name, and(&names))
 }
 
-fn and(names: &[String]) -> String {
+/// Names as a sentence has them.
+pub(super) fn and(names: &[String]) -> String {
     match names {
         [] => "none".to_owned(),
         [one] => one.clone(),

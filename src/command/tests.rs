@@ -1,17 +1,41 @@
 //! What is understood, what is refused and in which words, and that grammar, help and `Command` agree.
 
+use jiff::SignedDuration;
+use jiff::civil::time;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Answer, Selection};
+use crate::domain::{Answer, AuditFormat, HoldKind, Selection, TimeRange, Weekday};
 
 fn context() -> Context {
     let rules = |environment: &str| {
         let names = ["signal-generated", "rebalance-planned", "all-events-monitor"];
         names.map(|name| Rule { name: name.to_owned(), rule: format!("Acme-{name}-{environment}") }).to_vec()
     };
-    let known = |name: &str| Known { name: name.to_owned(), rules: rules(name) };
-    Context { environments: vec![known("dev"), known("prod")], command_word: "/alch".to_owned(), implied: None }
+    let weekends = TimeRange { days: vec![Weekday::Sat, Weekday::Sun], from: None, until: None };
+    let nights = TimeRange { days: vec![Weekday::Mon], from: Some(time(17, 0, 0, 0)), until: None };
+    let window = Window { zone: "America/New_York".to_owned(), allow: vec![weekends, nights], blackout: Vec::new() };
+    let dev = Known { name: "dev".to_owned(), rules: rules("dev"), promote_from: None, window: None };
+    let prod = Known {
+        name: "prod".to_owned(),
+        rules: rules("prod"),
+        promote_from: Some("dev".to_owned()),
+        window: Some(window),
+    };
+    Context { environments: vec![dev, prod], command_word: "/alch".to_owned(), implied: None }
+}
+
+/// A Monday, seven in the morning in New York.
+fn now() -> Timestamp {
+    at("2026-11-23T12:00:00Z")
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn parse(text: &str, context: &Context) -> Result<Parsed, Refusal> {
+    super::parse(text, context, now())
 }
 
 fn thread() -> Context {
@@ -34,7 +58,8 @@ fn enable(rule: &str, environment: &str) -> Command {
     Command::Enable { rules, environment: environment.to_owned() }
 }
 
-fn all_commands() -> impl Strategy<Value = Command> {
+/// The commands without anybody's own words in them: their words may stand in any order.
+fn plain_commands() -> impl Strategy<Value = Command> {
     let environment = || prop::sample::select(vec!["dev".to_owned(), "prod".to_owned()]);
     let rules = || {
         prop::sample::select(vec![
@@ -45,7 +70,8 @@ fn all_commands() -> impl Strategy<Value = Command> {
         ])
     };
     let run = || (1..i64::MAX).prop_map(RunId);
-    let answers = prop::sample::select(vec![Answer::WaitOn, Answer::Continue, Answer::Undo]);
+    let answers = prop::sample::select(vec![Answer::WaitOn, Answer::Continue, Answer::Undo, Answer::Retry]);
+    let holds = prop::sample::select(vec![HoldKind::Freeze, HoldKind::Lock]);
     let topics = prop::sample::select(WORDS.to_vec());
     prop_oneof![
         (rules(), environment()).prop_map(|(rules, environment)| Command::Enable { rules, environment }),
@@ -58,9 +84,120 @@ fn all_commands() -> impl Strategy<Value = Command> {
         run().prop_map(|run| Command::Show { run }),
         run().prop_map(|run| Command::Cancel { run }),
         (run(), answers).prop_map(|(run, answer)| Command::Answer { run, answer }),
+        (run(), "[0-9a-f]{6,64}").prop_map(|(run, plan)| Command::Approve { run, plan }),
+        run().prop_map(|run| Command::Pause { run }),
+        run().prop_map(|run| Command::Resume { run }),
+        run().prop_map(|run| Command::Retry { run }),
+        (holds, environment()).prop_map(|(kind, environment)| Command::Release { kind, environment }),
+        Just(Command::Promote { environment: "prod".to_owned(), version: None, at: None, reason: None }),
+        run().prop_map(|run| Command::Escalate { run, reason: None }),
+        Just(Command::Contacts),
+        Just(Command::Enrol { reset: None }),
         Just(Command::Whoami),
         prop::option::of(topics).prop_map(|topic| Command::Help { topic: topic.map(str::to_owned) }),
     ]
+}
+
+/// What people may say, with what is likely to be misread in it.
+fn reasons() -> impl Strategy<Value = String> {
+    let traps = prop::sample::select(vec![
+        "\"",
+        "'",
+        "\\",
+        "\\\"",
+        "--for 4h",
+        "--reason",
+        "-",
+        "=",
+        "<@U1>",
+        "<http://a.b|c>",
+        "<mailto:a>",
+        "<",
+        ">",
+        "&lt;",
+        "&amp;",
+        "&amp;lt;",
+        "&",
+        "`",
+        "*bold*",
+        "\u{201c}",
+        "\u{201d}",
+        "\u{2019}",
+        "\u{2014}",
+        "\u{2014}for",
+        " ",
+        "\u{a0}",
+        "R-4",
+        "prod",
+        "/alch",
+        "\u{1f525}",
+        "\u{e9}",
+        "\u{440}",
+        ".",
+        "!",
+        "#",
+        "$HOME",
+        "soak",
+    ]);
+    let letters = "\\PC{0,12}";
+    let pieces = prop::collection::vec(prop_oneof![traps.prop_map(str::to_owned), letters], 1..10);
+    let said = pieces.prop_map(|pieces| clean::sentence(&pieces.concat()));
+    said.prop_filter("a reason says something", |reason| {
+        !reason.is_empty() && reason.chars().count() <= MAX_REASON_CHARS
+    })
+}
+
+/// The commands with somebody's own words in them.
+fn worded_commands() -> impl Strategy<Value = Command> {
+    let environment = || prop::sample::select(vec!["dev".to_owned(), "prod".to_owned()]);
+    let run = || (1..i64::MAX).prop_map(RunId);
+    let safeguards =
+        prop::sample::select(vec!["soak", "version", "progressive", "watched", "rehearsal", "window", "stakeholders"]);
+    let lasting = || {
+        prop::option::of((1..30_i64 * 86_400, 0..1_000_i32).prop_map(|(s, ms)| SignedDuration::new(s, ms * 1_000_000)))
+    };
+    let ahead =
+        (1..60_i64 * 86_400, 0..1_000_000_000_i32).prop_map(|(s, ns)| now() + SignedDuration::new(s - 1, ns.max(1)));
+    let formats = prop::sample::select(vec![AuditFormat::Csv, AuditFormat::Jsonl]);
+    prop_oneof![
+        ("[!-~]([ -~]{0,30}[!-~])?", prop::option::of(ahead), prop::option::of(reasons())).prop_map(
+            |(version, at, reason)| {
+                Command::Promote { environment: "prod".to_owned(), version: Some(version), at, reason }
+            }
+        ),
+        (run(), reasons()).prop_map(|(run, reason)| Command::Reject { run, reason }),
+        (run(), safeguards, reasons()).prop_map(|(run, safeguard, reason)| Command::Override {
+            run,
+            safeguard: safeguard.to_owned(),
+            reason
+        }),
+        (run(), reasons()).prop_map(|(run, reason)| Command::Object { run, reason }),
+        (run(), reasons()).prop_map(|(run, reason)| Command::Skip { run, reason }),
+        (run(), reasons()).prop_map(|(run, reason)| Command::Escalate { run, reason: Some(reason) }),
+        (environment(), reasons(), lasting()).prop_map(|(environment, reason, lasting)| {
+            Command::Hold { kind: HoldKind::Freeze, environment, reason, lasting }
+        }),
+        (environment(), prop::option::of(reasons()), lasting()).prop_map(|(environment, reason, lasting)| {
+            Command::Hold { kind: HoldKind::Lock, environment, reason: reason.unwrap_or_default(), lasting }
+        }),
+        (prop::option::of(environment()), lasting(), formats).prop_map(|(environment, since, format)| Command::Audit {
+            environment,
+            since,
+            format
+        }),
+        "[UW][A-Z0-9]{2,10}".prop_map(|person| Command::Enrol { reset: Some(person) }),
+    ]
+}
+
+fn all_commands() -> impl Strategy<Value = Command> {
+    let single = || prop_oneof![plain_commands(), worded_commands()];
+    let planned = single().prop_map(|command| match command {
+        command if command.acts() || matches!(command, Command::Verify { .. }) => {
+            Command::Plan { of: Box::new(command) }
+        }
+        command => command,
+    });
+    prop_oneof![4 => single(), 1 => planned]
 }
 
 proptest! {
@@ -73,7 +210,9 @@ proptest! {
     #[test]
     fn no_text_of_its_own_words_makes_it_panic(
         words in prop::collection::vec(prop::sample::select(vec![
-            "enable", "answer", "show", "help", "dev", "prod", "all", "signal-generated", "R-1", "wait", "--", "-x", "--help", "'", "\"",
+            "enable", "answer", "show", "help", "promote", "plan", "approve", "reject", "override", "freeze", "lock", "audit",
+            "enrol", "--at", "--at=", "--for", "--reason", "--reason=\"", "--since", "sat", "10:00", "next", "window", "4h",
+            "99999999999999999999d", "2026-11-28T10:00", "-9999-01-01", "soak", "3f9a0c", "=", "dev", "prod", "all", "signal-generated", "R-1", "wait", "--", "-x", "--help", "'", "\"",
             "\\", "<@U1>", "<http://a|b", "`", "#", "&amp;", "\u{2014}", "\u{200b}", "_", "*", "$", "\n",
         ]), 0..8),
         glue in prop::sample::select(vec![" ", "", "\u{a0}"]),
@@ -89,12 +228,18 @@ proptest! {
 
     #[test]
     fn what_a_command_says_of_itself_is_understood(command in all_commands()) {
-        prop_assert_eq!(parse(&command.text(), &context()).map(|parsed| parsed.command), Ok(command.clone()));
+        let text = command.text();
+        prop_assert_eq!(parse(&text, &context()).map(|parsed| parsed.command), Ok(command.clone()), "{}", text);
+        prop_assert_eq!(parse(&text, &thread()).map(|parsed| parsed.command.run()), Ok(command.run()), "{}", text);
+    }
+
+    #[test]
+    fn case_does_not_matter(command in plain_commands()) {
         prop_assert_eq!(parse(&format!("/alch {}", command.text().to_uppercase()), &context()).map(|parsed| parsed.command), Ok(command));
     }
 
     #[test]
-    fn order_and_case_do_not_matter(command in all_commands(), upper in any::<u64>()) {
+    fn order_and_case_do_not_matter(command in plain_commands(), upper in any::<u64>()) {
         let text = command.text();
         let (first, rest) = text.split_once(' ').unwrap_or((&text, ""));
         let reversed = rest.split(' ').rev().collect::<Vec<_>>().join(" ");
@@ -225,14 +370,14 @@ fn a_refusal_says_what_is_wrong_and_how_it_is_right() {
         ("cancel it", "I know no run `it`. Runs are written like `R-42`."),
         ("show R-0", "I know no run `R-0`."),
         ("show R-1 R-2", "I don't know what `R-2` means here."),
-        ("answer R-1", "Which answer: `wait`, `continue` or `undo`?"),
+        ("answer R-1", "Which answer: `wait`, `continue`, `undo` or `retry`?"),
         ("answer R-1 contineu", "I know no answer `contineu`. Did you mean `continue`?"),
         ("answer wait", "Which run?"),
         ("continue", "Which run?"),
         ("answer R-1 wait undo", "You gave more than one answer."),
         ("help enabel", "I know no command `enabel`. Did you mean `enable`?"),
         ("enable \"all dev", "a quotation mark without its partner"),
-        ("enable don't", "a quotation mark without its partner"),
+        ("enable don't", "I know no rule or environment `don't`."),
     ];
     for (text, wanted) in cases {
         let found = refused(text);
@@ -270,7 +415,7 @@ fn what_was_typed_is_quoted_without_meaning() {
     assert!(long.contains("xxx…`") && long.len() < 400, "{long}");
     assert_eq!(
         refused(&"x".repeat(MAX_TEXT_CHARS + 1)),
-        "That is too long for a command: I read up to 1000 characters."
+        "That is too long for a command: I read up to 2000 characters."
     );
     assert!(parse(&" ".repeat(MAX_TEXT_CHARS), &context()).is_ok());
 }
@@ -284,29 +429,412 @@ fn usage_follows_the_command_word_and_the_configuration() {
 }
 
 #[test]
-fn help_grammar_and_command_agree() {
+fn help_and_command_agree() {
     let context = context();
     let overview = help::overview(&context);
     let hints = help::hints(&context);
-    let grammar = <Grammar as clap::CommandFactory>::command();
-    let subcommands: Vec<&str> = grammar.get_subcommands().map(clap::Command::get_name).collect();
-    assert_eq!(subcommands, WORDS);
     assert_eq!(hints.len(), WORDS.len());
     for (word, (usage, line)) in WORDS.into_iter().zip(&hints) {
         assert!(usage.starts_with(word) && !line.is_empty(), "{usage}");
         assert!(overview.contains(&format!("• `/alch {word}")), "{word}");
         let topic = help::topic(word, &context);
         assert!(topic.starts_with(&format!("*{word}*: {line}\nUsage: `/alch {word}")), "{topic}");
-        // Each example is a command of that name, and says the same when it is typed again.
+        // Each example is a command of that name, and what it says of itself means the same.
         let examples: Vec<&str> = topic.lines().filter_map(|line| line.strip_prefix("• `/alch ")).collect();
         assert!(!examples.is_empty(), "{topic}");
         for example in examples {
-            let example = example.trim_end_matches('`');
-            let command = understood(example);
-            assert_eq!((command.name(), command.text().as_str()), (word, example));
+            let command = understood(example.trim_end_matches('`'));
+            assert_eq!(command.name(), word);
+            assert_eq!(understood(&command.text()), command, "{example}");
         }
         assert!(!topic.contains('<') && !overview.contains('<'), "{topic}");
     }
-    assert_eq!(hints[0].0, "enable <rule|all> dev|prod");
-    assert_eq!(hints[5].0, "status [dev|prod]");
+    let usages: Vec<&str> = hints.iter().map(|(usage, _)| usage.as_str()).collect();
+    for usage in ["enable <rule|all> dev|prod", "status [dev|prod]", "unfreeze dev|prod"] {
+        assert!(usages.contains(&usage), "{usages:#?}");
+    }
+    assert!(usages[0].starts_with("promote [prod] --") || usages[0].starts_with("promote [prod] [--"), "{}", usages[0]);
+}
+
+#[test]
+fn the_overview_fits_into_slacks_messages() {
+    let overview = help::overview(&context());
+    let paragraphs: Vec<&str> = overview.split("\n\n").collect();
+    assert_eq!(paragraphs.len(), 8, "{overview}");
+    assert!(paragraphs.iter().all(|paragraph| paragraph.chars().count() < 900), "{overview}");
+    assert!(overview.chars().count() < 3_500, "{}", overview.chars().count());
+}
+
+fn promote(version: Option<&str>, at: Option<Timestamp>, reason: Option<&str>) -> Command {
+    let (version, reason) = (version.map(str::to_owned), reason.map(str::to_owned));
+    Command::Promote { environment: "prod".to_owned(), version, at, reason }
+}
+
+#[test]
+fn a_promotion_is_understood_in_any_order() {
+    let ten = Some(at("2026-11-28T15:00:00Z"));
+    let cases = [
+        ("promote", promote(None, None, None)),
+        ("promote prod", promote(None, None, None)),
+        ("promote --version v1.4 prod", promote(Some("v1.4"), None, None)),
+        ("promote --Version=V1.4", promote(Some("V1.4"), None, None)),
+        ("promote \u{2014}at “sat 10:00” prod", promote(None, ten, None)),
+        ("promote --at sat 10:00 prod", promote(None, ten, None)),
+        ("promote --at=sat 10:00 prod", promote(None, ten, None)),
+        ("promote --at=\"sat 10:00\" prod", promote(None, ten, None)),
+        ("promote --reason weekly release --at 2026-11-28T15:00:00Z prod", promote(None, ten, Some("weekly release"))),
+        ("promote --reason \"it's time\" prod --version a", promote(Some("a"), None, Some("it's time"))),
+        ("promote --reason=\"-- & <http://a.b|a.b>\" prod", promote(None, None, Some("-- & a.b"))),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(understood(text), wanted, "{text}");
+    }
+    let in_dev = context().in_thread_of(RunId(7), "dev");
+    assert_eq!(parse("promote", &in_dev).map(|parsed| parsed.command), Ok(promote(None, None, None)));
+}
+
+#[test]
+fn moments_are_in_the_zone_of_the_window() {
+    let cases = [
+        ("sat 10:00", "2026-11-28T10:00:00-05:00"),
+        ("Saturday 10:00", "2026-11-28T10:00:00-05:00"),
+        ("10:00 sat", "2026-11-28T10:00:00-05:00"),
+        ("mon 10:00", "2026-11-23T10:00:00-05:00"),
+        ("mon 6:30", "2026-11-30T06:30:00-05:00"),
+        ("mon 07:00", "2026-11-30T07:00:00-05:00"),
+        ("10:00", "2026-11-23T10:00:00-05:00"),
+        ("06:59:30", "2026-11-24T06:59:30-05:00"),
+        ("today 23:00", "2026-11-23T23:00:00-05:00"),
+        ("tomorrow 10:00", "2026-11-24T10:00:00-05:00"),
+        ("2026-11-28 10:00", "2026-11-28T10:00:00-05:00"),
+        ("2026-11-28T10:00", "2026-11-28T10:00:00-05:00"),
+        ("2026-11-28T10:00:00Z", "2026-11-28T10:00:00Z"),
+        ("2026-11-28t10:00z", "2026-11-28T10:00:00Z"),
+        ("2026-11-28T10:00:00+09:00", "2026-11-28T10:00:00+09:00"),
+        ("next window", "2026-11-23T17:00:00-05:00"),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(understood(&format!("promote --at \"{text}\"")), promote(None, Some(at(wanted)), None), "{text}");
+        assert_eq!(understood(&format!("promote --at {text} prod")), promote(None, Some(at(wanted)), None), "{text}");
+    }
+    // While the window is open, the next one is the one after it: not the midnight between two open days.
+    let on_saturday = super::parse("promote --at next window", &context(), at("2026-11-28T15:00:00Z"));
+    let wanted = promote(None, Some(at("2026-11-30T17:00:00-05:00")), None);
+    assert_eq!(on_saturday.map(|parsed| parsed.command), Ok(wanted));
+    // Without a window, in UTC.
+    let mut utc = context();
+    utc.environments[1].window = None;
+    let wanted = promote(None, Some(at("2026-11-23T12:30:00Z")), None);
+    assert_eq!(parse("promote --at 12:30", &utc).map(|parsed| parsed.command), Ok(wanted));
+    let refusal = parse("promote --at \"next window\"", &utc).unwrap_err().to_string();
+    assert!(refusal.starts_with("`prod` has no deployment window"), "{refusal}");
+}
+
+#[test]
+fn moments_that_are_not_one_are_refused() {
+    let cases = [
+        (
+            "2026-11-23 06:00",
+            "That moment is over: Monday, 2026-11-23 at 06:00 EST. It is now Monday, 2026-11-23 at 07:00 EST.",
+        ),
+        ("today 06:00", "That moment is over"),
+        ("2026-11-23T12:00:00Z", "That moment is over"),
+        ("2027-02-01 10:00", "That is too far ahead"),
+        ("2999-12-31 23:59", "That is too far ahead"),
+        ("9999-12-31 23:59", "is no moment that I know"),
+        ("sat", "At what time? Write it like"),
+        ("2026-11-28", "At what time?"),
+        ("noonish", "I cannot read the time `noonish`. Write it like `\"sat 10:00\"`"),
+        ("25:00", "I cannot read the time `25:00`."),
+        ("2026-02-30 10:00", "I cannot read the time `2026-02-30 10:00`."),
+        ("sat sun 10:00", "I cannot read the time"),
+        ("next sat 10:00", "I cannot read the time"),
+    ];
+    for (text, wanted) in cases {
+        let found = refused(&format!("promote --at \"{text}\""));
+        assert!(found.contains(wanted), "{text}: {wanted}\nnot in\n{found}");
+    }
+    let clocks = |text: &str, now: &str| super::parse(text, &context(), at(now)).unwrap_err().to_string();
+    let gap = clocks("promote --at \"2027-03-14 02:30\"", "2027-03-10T12:00:00Z");
+    assert!(gap.starts_with("There is no 2027-03-14 02:30 in America/New_York: the clocks go forward"), "{gap}");
+    let twice = clocks("promote --at \"sun 01:30\"", "2026-10-30T12:00:00Z");
+    assert!(twice.starts_with("2026-11-01 01:30 comes twice in America/New_York"), "{twice}");
+    // Either of the two that it offers is understood.
+    for offered in ["2026-11-01T01:30-04", "2026-11-01T01:30-05"] {
+        assert!(twice.contains(&format!("`{offered}`")), "{twice}");
+        assert!(
+            super::parse(&format!("promote --at {offered}"), &context(), at("2026-10-30T12:00:00Z")).is_ok(),
+            "{offered}"
+        );
+    }
+    assert!(refused("promote --at").starts_with("What is `--at`?"));
+    assert!(refused("promote --at --reason x").starts_with("What is `--at`?"));
+}
+
+#[test]
+fn only_what_has_promote_from_is_promoted_to() {
+    let refusal = refused("promote dev");
+    assert!(refusal.starts_with("Nothing is promoted to `dev`"), "{refusal}");
+    let mut none = context();
+    none.environments[1].promote_from = None;
+    let refusal = parse("promote", &none).unwrap_err().to_string();
+    assert!(refusal.starts_with("No environment takes promotions"), "{refusal}");
+    let mut both = context();
+    both.environments[0].promote_from = Some("test".to_owned());
+    let refusal = parse("promote", &both).unwrap_err().to_string();
+    assert!(refusal.starts_with("To which environment? `dev` and `prod` can be promoted to."), "{refusal}");
+}
+
+#[test]
+fn reasons_are_what_was_typed() {
+    let cases = [
+        ("reject R-5 too early", "too early"),
+        ("reject R-5 it doesn't look right.", "it doesn't look right."),
+        ("reject R-5 \"it doesn't\"", "it doesn't"),
+        ("reject R-5 “it’s broken”", "it’s broken"),
+        ("reject R-5 'it's broken'", "it's broken"),
+        ("reject R-5 the \"new\" alarm, again", "the \"new\" alarm, again"),
+        ("reject R-5 errors up 5% \u{2014} see R-4", "errors up 5% \u{2014} see R-4"),
+        ("reject R-5 -5% traffic", "-5% traffic"),
+        ("reject R-5 \"--reason\"", "--reason"),
+        ("reject R-5 --reason too early", "too early"),
+        ("reject --reason \"too early\" R-5", "too early"),
+        ("reject R-5 --reason=\"too early\"", "too early"),
+        ("reject \"too early\" R-5", "too early"),
+        ("reject 5 7 alarms", "7 alarms"),
+        ("`reject R-5 too early`", "too early"),
+        ("reject R-5 see <https://a.b/c|a.b/c> &amp; &lt;b&gt;", "see a.b/c & <b>"),
+        ("reject R-5 zu fr\u{fc}h \u{1f525}", "zu fr\u{fc}h \u{1f525}"),
+        ("reject R-5 one\ntwo \u{202e}three", "one\ntwo three"),
+    ];
+    for (text, wanted) in cases {
+        let wanted = Command::Reject { run: RunId(5), reason: wanted.replace('\n', " ") };
+        assert_eq!(understood(text), wanted, "{text}");
+    }
+    let in_thread = [
+        ("reject 3 alarms fire", 7, "3 alarms fire"),
+        ("reject same as R-4", 7, "same as R-4"),
+        ("reject R-5 too early", 5, "too early"),
+        ("object \"too early\" R-5", 5, "too early"),
+    ];
+    for (text, run, reason) in in_thread {
+        let command = parse(text, &thread()).unwrap().command;
+        let said = match &command {
+            Command::Reject { reason, .. } | Command::Object { reason, .. } => reason.as_str(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((command.run(), said), (Some(RunId(run)), reason), "{text}");
+    }
+    let cases = [
+        ("reject", "Which run?"),
+        ("reject too early", "Which run?"),
+        ("reject too early as in R-4", "Which run?"),
+        ("reject R-5", "Why?"),
+        ("reject R-5 \"\"", "Why?"),
+        ("reject R-5 \" \"", "Why?"),
+        ("reject R-5 --reason \"\"", "The reason is empty."),
+        ("reject R-5 --reason", "What is `--reason`?"),
+        ("reject R-5 early --reason late", "I don't know what `early` means here."),
+        ("reject R-5 --raeson late", "I know no option `--raeson`."),
+        ("reject R-5 --reason a --reason b", "You gave `--reason` twice."),
+        ("reject R-5x early", "I know no run `R-5x`."),
+        ("skip R-0 \"no traffic\"", "I know no run `R-0`."),
+        ("freeze prod closing --fro 4h", "I know no option `--fro`. Did you mean `--for`?"),
+    ];
+    for (text, wanted) in cases {
+        let found = refused(text);
+        assert!(found.contains(wanted), "{text}: {wanted}\nnot in\n{found}");
+    }
+    let long = format!("reject R-5 {}", "x".repeat(MAX_REASON_CHARS + 1));
+    assert!(refused(&long).starts_with("That reason is too long: it may have 500 characters."));
+    assert!(parse(&long[..long.len() - 1], &context()).is_ok());
+}
+
+#[test]
+fn approvals_name_the_plan() {
+    let wanted = |run, plan: &str| Command::Approve { run: RunId(run), plan: plan.to_owned() };
+    let cases = [
+        ("approve R-5 3F9A0C", wanted(5, "3f9a0c")),
+        ("approve 3f9a0c R-5", wanted(5, "3f9a0c")),
+        ("approve 5 123456", wanted(5, "123456")),
+        ("approve 123456 r5", wanted(5, "123456")),
+        ("approve R-5 `3f9a0c2b11d4`.", wanted(5, "3f9a0c2b11d4")),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(understood(text), wanted, "{text}");
+    }
+    for (text, wanted) in [("approve 123456", wanted(7, "123456")), ("approve 5 3f9a0c", wanted(5, "3f9a0c"))] {
+        assert_eq!(parse(text, &thread()).map(|parsed| parsed.command), Ok(wanted), "{text}");
+    }
+    let cases = [
+        ("approve", "Which run?"),
+        ("approve R-5", "Which plan?"),
+        ("approve 3f9a0c", "Which run?"),
+        ("approve R-5 3f9a0", "I know no plan `3f9a0`. A plan is named by the first 6 or more digits"),
+        ("approve R-5 3f9a0g", "I know no plan `3f9a0g`."),
+        ("approve R-5 3f9a0c yes", "I don't know what `yes` means here."),
+    ];
+    for (text, wanted) in cases {
+        let found = refused(text);
+        assert!(found.contains(wanted), "{text}: {wanted}\nnot in\n{found}");
+    }
+}
+
+#[test]
+fn safeguards_are_overridden_by_name() {
+    let wanted = Command::Override { run: RunId(5), safeguard: "soak".to_owned(), reason: "a hotfix".to_owned() };
+    for text in ["override R-5 soak a hotfix", "override SOAK R-5 \"a hotfix\"", "override R-5 soak --reason a hotfix"]
+    {
+        assert_eq!(understood(text), wanted, "{text}");
+    }
+    let cases = [
+        ("override R-5", "Which safeguard? They are `soak`, `version`"),
+        ("override R-5 sok because", "I know no safeguard `sok`. Did you mean `soak`?"),
+        ("override R-5 because", "I know no safeguard `because`. They are `soak`"),
+        ("override R-5 freeze because", "A freeze cannot be overridden. `unfreeze` lifts it."),
+        ("override R-5 lock because", "`unlock` lifts it."),
+        ("override R-5 soak", "Why?"),
+    ];
+    for (text, wanted) in cases {
+        let found = refused(text);
+        assert!(found.contains(wanted), "{text}: {wanted}\nnot in\n{found}");
+    }
+}
+
+#[test]
+fn environments_are_held_and_released() {
+    let hold = |kind, environment: &str, reason: &str, minutes: Option<i64>| Command::Hold {
+        kind,
+        environment: environment.to_owned(),
+        reason: reason.to_owned(),
+        lasting: minutes.map(SignedDuration::from_mins),
+    };
+    let freeze = |reason, minutes| hold(HoldKind::Freeze, "prod", reason, minutes);
+    let cases = [
+        ("freeze prod \"month end\"", freeze("month end", None)),
+        ("freeze prod month end --for 4h", freeze("month end", Some(240))),
+        ("freeze --for 1d prod month end", freeze("month end", Some(1_440))),
+        ("freeze prod --for=90m month end", freeze("month end", Some(90))),
+        ("freeze prod month \u{2014}for 4H30M end", freeze("month end", Some(270))),
+        ("freeze \"month end\" prod --for \"4h 30m\"", freeze("month end", Some(270))),
+        ("freeze prod --for 30d x", freeze("x", Some(43_200))),
+        ("lock dev", hold(HoldKind::Lock, "dev", "", None)),
+        ("lock dev \"\"", hold(HoldKind::Lock, "dev", "", None)),
+        ("lock DEV looking --for 1h", hold(HoldKind::Lock, "dev", "looking", Some(60))),
+        ("unfreeze prod", Command::Release { kind: HoldKind::Freeze, environment: "prod".to_owned() }),
+        ("unlock dev", Command::Release { kind: HoldKind::Lock, environment: "dev".to_owned() }),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(understood(text), wanted, "{text}");
+    }
+    assert_eq!(
+        parse("freeze broken deploys", &thread()).map(|parsed| parsed.command),
+        Ok(freeze("broken deploys", None))
+    );
+    let misspelt = parse("freeze prd broken deploys", &thread()).unwrap_err().to_string();
+    assert!(misspelt.starts_with("I know no environment `prd`. Did you mean `prod`?"), "{misspelt}");
+    let cases = [
+        ("freeze", "Which environment? I know `dev` and `prod`."),
+        ("freeze prod", "Why?"),
+        ("freeze prd month end", "I know no environment `prd`. Did you mean `prod`?"),
+        ("freeze \u{440}rod month end", "which looks like `p`"),
+        ("lock dev prod", "You named `dev` and `prod`."),
+        ("freeze prod x --for", "What is `--for`?"),
+        ("freeze prod x --for soon", "`soon` is no length of time."),
+        ("freeze prod x --for 0h", "is no length of time"),
+        ("freeze prod x --for -4h", "is no length of time"),
+        ("freeze prod x --for 4", "is no length of time"),
+        ("freeze prod x --for \"4h ago\"", "is no length of time"),
+        ("freeze prod x --for 1y", "is no length of time"),
+        ("freeze prod x --for 31d", "`31d` is too long: 30 days at most."),
+        ("unfreeze", "In which environment?"),
+        ("unlock prod now", "I don't know what `now` means here."),
+    ];
+    for (text, wanted) in cases {
+        let found = refused(text);
+        assert!(found.contains(wanted), "{text}: {wanted}\nnot in\n{found}");
+    }
+}
+
+#[test]
+fn a_plan_is_of_what_acts() {
+    let plan = |of: Command| Command::Plan { of: Box::new(of) };
+    assert_eq!(understood("plan enable all dev"), plan(enable("all", "dev")));
+    assert_eq!(understood("plan \"verify\" prod"), plan(Command::Verify { environment: "prod".to_owned() }));
+    assert_eq!(
+        understood("plan promote --at sat 10:00"),
+        plan(promote(None, Some(at("2026-11-28T10:00:00-05:00")), None))
+    );
+    assert_eq!(understood("plan enable --help"), Command::Help { topic: Some("plan".to_owned()) });
+    let cases = [
+        ("plan", "The plan of which command?"),
+        ("plan status dev", "`status` has no plan"),
+        ("plan plan enable all dev", "`plan` has no plan"),
+        ("plan freeze prod x", "`freeze` has no plan"),
+        ("plan enabel all dev", "I know no command `enabel`. Did you mean `enable`?"),
+        ("plan wait", "I know no command `wait`."),
+        ("plan enable dev", "Which rule of `dev`?"),
+    ];
+    for (text, wanted) in cases {
+        let found = refused(text);
+        assert!(found.contains(wanted), "{text}: {wanted}\nnot in\n{found}");
+    }
+}
+
+#[test]
+fn the_rest_is_understood_too() {
+    let run = RunId(7);
+    let reset = |person: &str| Command::Enrol { reset: Some(person.to_owned()) };
+    let audit = |environment: Option<&str>, hours: Option<i64>, format| Command::Audit {
+        environment: environment.map(str::to_owned),
+        since: hours.map(SignedDuration::from_hours),
+        format,
+    };
+    let cases = [
+        ("pause", Command::Pause { run }),
+        ("resume R-8", Command::Resume { run: RunId(8) }),
+        ("retry", Command::Retry { run }),
+        ("answer retry", Command::Answer { run, answer: Answer::Retry }),
+        ("escalate", Command::Escalate { run, reason: None }),
+        ("escalate orders stand still", Command::Escalate { run, reason: Some("orders stand still".to_owned()) }),
+        ("contacts", Command::Contacts),
+        ("enrol", Command::Enrol { reset: None }),
+        ("Enroll", Command::Enrol { reset: None }),
+        ("help enroll", Command::Help { topic: Some("enrol".to_owned()) }),
+        ("enrol --reset <@U123>", reset("U123")),
+        ("enrol --reset=<@W123|alice b>", reset("W123")),
+        ("enrol reset <@U123|alice>", reset("U123")),
+        ("enrol --reset u123", reset("U123")),
+        ("audit dev", audit(Some("dev"), None, AuditFormat::Jsonl)),
+        ("audit dev --since 7d", audit(Some("dev"), Some(168), AuditFormat::Jsonl)),
+        ("audit --format CSV --since=36h dev", audit(Some("dev"), Some(36), AuditFormat::Csv)),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(parse(text, &thread()).map(|parsed| parsed.command), Ok(wanted), "{text}");
+    }
+    assert_eq!(understood("audit"), audit(None, None, AuditFormat::Jsonl));
+    let cases = [
+        ("pause", "Which run?"),
+        ("enrol --reset alice", "I know no person `alice`."),
+        ("enrol reset", "Whose second factor"),
+        ("enrol <@U123>", "I don't know what `&lt;@U123&gt;` means here."),
+        ("audit --format pdf", "I know no format `pdf`. The formats are `csv` and `jsonl`."),
+        ("audit --format json", "Did you mean `jsonl`?"),
+        ("audit --since ever", "`ever` is no time to look back."),
+        ("contacts please", "I don't know what `please` means here."),
+    ];
+    for (text, wanted) in cases {
+        let found = refused(text);
+        assert!(found.contains(wanted), "{text}: {wanted}\nnot in\n{found}");
+    }
+}
+
+#[test]
+fn what_has_a_plan_is_what_acts() {
+    for name in plan::PLANNED {
+        let example = help::topic(name, &context());
+        let example = example.lines().find_map(|line| line.strip_prefix("• `/alch ")).unwrap();
+        let command = understood(example.trim_end_matches('`'));
+        assert!(command.acts() || matches!(command, Command::Verify { .. }), "{name}");
+    }
 }

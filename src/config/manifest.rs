@@ -65,6 +65,7 @@ mod tests {
             "chat:write",
             "app_mentions:read",
             "im:history",
+            "im:write",
             "users:read",
             "usergroups:read",
             "channels:read",

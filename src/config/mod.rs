@@ -149,6 +149,7 @@ impl Config {
     fn named(mut self) -> Self {
         for (name, environment) in &mut self.environments {
             environment.name.clone_from(name);
+            environment.escalation = self.contacts.escalation.clone().unwrap_or_default();
         }
         self
     }

@@ -9,6 +9,8 @@ impl From<&Config> for Context {
         let known = |environment: &crate::domain::Environment| Known {
             name: environment.name.clone(),
             rules: environment.rules.clone(),
+            promote_from: environment.promote_from.clone(),
+            window: environment.window.clone(),
         };
         Self {
             environments: config.environments.values().map(known).collect(),
@@ -46,7 +48,11 @@ mod tests {
                     Command::Enable { rules: Selection::One(rule.name.clone()), environment: environment.name.clone() };
                 for name in [&rule.name, &rule.rule] {
                     let text = format!("/alch enable {} {name}", environment.name);
-                    assert_eq!(parse(&text, &context).map(|parsed| parsed.command).as_ref(), Ok(&wanted), "{text}");
+                    assert_eq!(
+                        parse(&text, &context, jiff::Timestamp::UNIX_EPOCH).map(|parsed| parsed.command).as_ref(),
+                        Ok(&wanted),
+                        "{text}"
+                    );
                 }
             }
         }

@@ -413,8 +413,9 @@ impl Command {
             Self::Retry { run } => format!("retry {run}"),
             Self::Skip { run, reason } => format!("skip {run} {}", quoted(reason)),
             Self::Hold { environment, reason, lasting, .. } => {
-                let lasting = lasting.map(|lasting| format!(" --for {lasting:#}")).unwrap_or_default();
-                format!("{} {environment} {}{}", self.name(), quoted(reason), lasting.replace(", ", ""))
+                let reason = if reason.is_empty() { String::new() } else { format!(" {}", quoted(reason)) };
+                let lasting = lasting.map(|lasting| format!(" --for {}", span(lasting))).unwrap_or_default();
+                format!("{} {environment}{reason}{lasting}", self.name())
             }
             Self::Release { environment, .. } => format!("{} {environment}", self.name()),
             Self::Contacts => "contacts".to_owned(),
@@ -422,7 +423,7 @@ impl Command {
                 format!("escalate {run}{}", reason.as_deref().map(|r| format!(" {}", quoted(r))).unwrap_or_default())
             }
             Self::Audit { environment, since, format } => {
-                let since = since.map(|since| format!(" --since {since:#}").replace(", ", "")).unwrap_or_default();
+                let since = since.map(|since| format!(" --since {}", span(since))).unwrap_or_default();
                 let format = match format {
                     AuditFormat::Csv => "csv",
                     AuditFormat::Jsonl => "jsonl",
@@ -438,9 +439,39 @@ impl Command {
     }
 }
 
-/// A word of people's, in quotes as a command line reads it.
+/// A length of time in one word: `4h30m`.
+fn span(lasting: SignedDuration) -> String {
+    format!("{lasting:#}").replace([' ', ','], "")
+}
+
+/// A word of people's, in quotes as a command line reads it. Slack's escapes stand where they are needed for it not to be
+/// read as one of Slack's links or escapes.
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    let mut quoted = String::with_capacity(text.len() + 2);
+    // All of them or none: an escaped one no longer ends what begins at the one before.
+    let has_link = text.match_indices('<').any(|(at, _)| is_link(&text[at + 1..]));
+    quoted.push('"');
+    for (at, letter) in text.char_indices() {
+        let behind = &text[at + letter.len_utf8()..];
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            '&' if ["amp;", "lt;", "gt;"].iter().any(|escape| behind.starts_with(escape)) => quoted.push_str("&amp;"),
+            '<' if has_link => quoted.push_str("&lt;"),
+            letter => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Whether what stands behind a `<` makes a link or a labelled mention with it; a label may even end in a later word.
+fn is_link(behind: &str) -> bool {
+    let close = behind.find(['<', '>']);
+    let inner = &behind[..close.unwrap_or(behind.len())];
+    let target = inner.split('|').next().unwrap_or_default();
+    let ends_well = close.is_none_or(|close| behind[close..].starts_with('>'));
+    let is_labelled = target.len() < inner.len();
+    ends_well && !target.contains(char::is_whitespace) && (is_labelled || (close.is_some() && target.contains(':')))
 }
 
 impl Answer {

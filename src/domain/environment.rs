@@ -15,6 +15,9 @@ pub struct Environment {
     /// The name that people type; filled in from the table's key.
     #[serde(skip_deserializing, default)]
     pub name: String,
+    /// Whom Alch calls when nobody decides; filled in from `contacts.escalation`.
+    #[serde(skip_deserializing, default)]
+    pub escalation: String,
     /// The AWS account's twelve digits. When given, Alch refuses to act in another.
     #[serde(default)]
     pub account: Option<String>,
@@ -88,6 +91,11 @@ impl Environment {
     /// Whether a run of `command` needs approval here. A rollback waits for nobody.
     pub fn needs_approval(&self, command: &Command) -> bool {
         self.approval == ApprovalRule::Required && command.acts() && !matches!(command, Command::Rollback { .. })
+    }
+
+    /// Whether the whole of the safeguards is asked for a command of this name.
+    pub fn asks_safeguards(&self, command: &str) -> bool {
+        self.approval == ApprovalRule::Required && self.safeguards.commands.iter().any(|name| name == command)
     }
 
     /// How many different people have to approve a command of this name.
@@ -235,7 +243,8 @@ pub struct Safeguards {
     pub watch_after: Option<SignedDuration>,
     /// How long ago a rollback and re-enabling of the same version in `promote_from` may be.
     pub rehearsal: Option<SignedDuration>,
-    /// The commands that they are asked for, by name.
+    /// The commands that they are asked for, by name. Freezes, locks, the window and the stakeholders are asked for
+    /// whatever enables.
     pub commands: Vec<String>,
 }
 
@@ -246,7 +255,7 @@ impl Default for Safeguards {
             one_rule_per: None,
             watch_after: None,
             rehearsal: None,
-            commands: ["promote", "enable", "restore"].map(str::to_owned).to_vec(),
+            commands: vec!["promote".to_owned()],
         }
     }
 }

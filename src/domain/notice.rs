@@ -24,6 +24,16 @@ pub enum Destination {
     Topic(String),
 }
 
+impl Destination {
+    /// Without markup.
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Slack(id) => format!("Slack {id}"),
+            Self::Topic(topic) => format!("SNS topic {topic}"),
+        }
+    }
+}
+
 impl fmt::Display for Destination {
     /// As Slack markup.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -336,8 +336,9 @@ impl Run {
             }
             Event::Escalated { actor, .. } => self.escalations.push((at, actor.clone())),
             Event::Overridden { safeguard, digest, actor, reason } => {
-                let is_about = self.plan.as_ref().is_some_and(|(_, planned)| planned == digest);
-                if is_about && !self.overridden.contains_key(safeguard) {
+                let is_asked =
+                    self.round(&Subject::Plan).is_some_and(|round| round.is_open() && round.digest == *digest);
+                if is_asked && !self.overridden.contains_key(safeguard) {
                     if self.overridden.is_empty() {
                         // An overridden safeguard needs one approval more; several at once need one more together.
                         self.in_open_round(&Subject::Plan, |round| round.needed += 1);
@@ -359,12 +360,17 @@ impl Run {
             Event::Resumed { .. } => self.paused = None,
             Event::SkipRequested { step, actor, reason } => {
                 let (step, actor, reason) = (step.clone(), actor.clone(), reason.clone());
-                self.skip.get_or_insert(SkipRequest { step, at, actor, reason });
+                // A wish about a step that is over meanwhile gives way to a newer one.
+                if self.skip.as_ref().is_none_or(|skip| skip.step != step) {
+                    self.skip = Some(SkipRequest { step, at, actor, reason });
+                }
             }
             Event::Delivered { moment, to, receipt } => {
+                self.trouble = None;
                 self.deliver(Delivery { moment: *moment, to: to.clone(), receipt: Ok(receipt.clone()) });
             }
             Event::Undelivered { moment, to, problem } => {
+                self.trouble = None;
                 self.deliver(Delivery { moment: *moment, to: to.clone(), receipt: Err(problem.clone()) });
             }
             Event::Held { .. } | Event::Released { .. } => {}
@@ -415,17 +421,24 @@ impl Run {
                 progress.question = Some((question.clone(), *until));
                 progress.answer = None;
             }),
-            Event::Answered { step, answer, actor } => self.update(step, |progress| {
-                // Only the first answer to an open question counts; a second click finds it closed.
-                if progress.question.take().is_some() {
-                    progress.answer = Some((*answer, actor.clone()));
-                    match answer {
-                        Answer::WaitOn => progress.waiting_on_since = Some(at),
-                        Answer::Retry => *progress = StepProgress::pending(progress.step.clone()),
-                        Answer::Continue | Answer::Undo => {}
-                    }
+            Event::Answered { step, answer, actor } => {
+                let asked = self.step(step).is_some_and(|progress| progress.question.is_some());
+                if asked && *answer == Answer::Retry {
+                    // Who could not be told before is tried again.
+                    self.deliveries.retain(|delivery| delivery.moment != Moment::Before || delivery.receipt.is_ok());
                 }
-            }),
+                self.update(step, |progress| {
+                    // Only the first answer to an open question counts; a second click finds it closed.
+                    if progress.question.take().is_some() {
+                        progress.answer = Some((*answer, actor.clone()));
+                        match answer {
+                            Answer::WaitOn => progress.waiting_on_since = Some(at),
+                            Answer::Retry => *progress = StepProgress::pending(progress.step.clone()),
+                            Answer::Continue | Answer::Undo => {}
+                        }
+                    }
+                });
+            }
             Event::CancelRequested { actor } => {
                 self.cancel.get_or_insert((at, actor.clone()));
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Command, Event, Outcome, RuleOutcome, RuleState, Run, Selection, StepKind, StepProgress, StepStatus,
+    Actor, Command, Event, Outcome, RuleOutcome, RuleState, Run, Selection, StepKind, StepProgress, StepStatus, Subject,
 };
 
 /// The end of a run that has nothing more to do.
@@ -65,8 +65,17 @@ pub(super) fn rolled_back(environment: &str, rules: &[RuleOutcome], verified: bo
 
 fn outcome(run: &Run) -> Outcome {
     let any = |status| run.steps.iter().any(|progress| progress.status == status);
+    let closed = run.rounds.iter().rev().find(|round| {
+        !matches!(round.subject, Subject::Skip(_)) && !round.superseded && (round.lapsed || round.rejected.is_some())
+    });
     if run.preempted.is_some() {
         Outcome::Preempted
+    } else if let Some(round) = closed {
+        match (&round.subject, &round.rejected) {
+            (_, None) => Outcome::Expired,
+            (Subject::Step(_), Some(_)) => Outcome::Cancelled,
+            (_, Some(_)) => Outcome::Refused,
+        }
     } else if any(StepStatus::Failed) || any(StepStatus::Unknown) || run.undoing.is_some() {
         // A cancel that comes when it has failed already does not make it less of a failure.
         Outcome::Failed
@@ -90,13 +99,39 @@ fn happened(run: &Run, outcome: Outcome) -> String {
             }
         },
         Outcome::Failed => failed(run),
-        Outcome::Cancelled => "Stopped at the next safe point, as asked; what was done stays done.".to_owned(),
+        Outcome::Cancelled => cancelled(run),
         Outcome::Preempted => {
             let by = run.preempted.map(|by| format!(" {by}")).unwrap_or_default();
             format!("Stopped: the rollback{by} goes first and has turned the rules off.")
         }
-        Outcome::Refused | Outcome::Expired => "Nothing was changed.".to_owned(),
+        Outcome::Refused => {
+            let reason = run.rounds.iter().rev().find_map(|round| round.rejected.as_ref());
+            let reason = reason.map(|(_, _, reason)| format!("Rejected: {}. ", reason.trim_end_matches('.')));
+            format!("{}Nothing was changed.", reason.unwrap_or_default())
+        }
+        Outcome::Expired if acted(run) => {
+            "Nobody gave the go-ahead for the next step in time; what was done stays done.".to_owned()
+        }
+        Outcome::Expired => "Nobody approved in time. Nothing was changed.".to_owned(),
     }
+}
+
+fn cancelled(run: &Run) -> String {
+    let rejected = run.rounds.iter().rev().find_map(|round| round.rejected.as_ref());
+    let by_itself = matches!(run.cancel, Some((_, Actor::Alch)));
+    let tail = if acted(run) { "what was done stays done." } else { "nothing was changed." };
+    match (&run.cancel, rejected) {
+        (None, Some((_, _, reason))) => {
+            format!("The go-ahead was rejected: {}; {tail}", reason.trim_end_matches('.'))
+        }
+        _ if by_itself => format!("Paused for too long, so it stopped by itself; {tail}"),
+        _ => format!("Stopped at the next safe point, as asked; {tail}"),
+    }
+}
+
+/// Whether this run has changed anything.
+fn acted(run: &Run) -> bool {
+    run.steps.iter().any(|progress| progress.applied.as_ref().is_some_and(|(_, change)| change.changed))
 }
 
 fn succeeded(run: &Run) -> String {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::conclude::rolled_back;
 use super::execute::{Engine, Place};
+use super::later;
 use crate::aws::AllDisabled;
 use crate::domain::{Actor, Command, Event, Facts, Held, Origin, RuleOutcome, Run, RunId, StepId, StepStatus, Subject};
 use crate::runbook;
@@ -153,7 +154,8 @@ impl Engine {
         Ok(run)
     }
 
-    /// Makes the run of a rollback that waits for one click of a responder.
+    /// Makes the run of a rollback that waits for one click of a responder: the card shows what will be turned off, and
+    /// nothing is done before. [`Engine::rollback`] with that run does it then.
     ///
     /// # Errors
     /// When the database fails, or there is no such environment.
@@ -168,7 +170,7 @@ impl Engine {
             subject: Subject::Plan,
             digest: digest.clone(),
             needed: 1,
-            until: super::later(now, place.environment.approvals.expires),
+            until: later(now, place.environment.approvals.expires),
         };
         let requested = Event::Requested {
             command,
@@ -185,9 +187,7 @@ impl Engine {
             driven: true,
             inbox_key: request.inbox_key.as_deref(),
         };
-        let run = self.store().create_run(new, now).await?;
-        self.store().signal(run, &[Event::Planned { plan, digest }, asked], now).await?;
-        Ok(run)
+        self.store().create_run_with(new, &[Event::Planned { plan, digest }, asked], now).await
     }
 
     /// Journals what was done; tries until the database is back, because it must not be missing from the audit log.

@@ -6,19 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use jiff::SignedDuration;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::conclude::{conclude, could_not_begin, refused};
+use super::drift::differences;
 use super::interlock::Interlock;
 use super::later;
 use super::next::{Next, judge, next};
+use super::prepare::{Preview, Wish, start_of};
 use crate::aws::{Aws, AwsError};
 use crate::checks::{checklist, gate};
 use crate::clock::Clock;
 use crate::domain::{
-    Command, Environment, Event, Facts, Outcome, Rule, RuleState, Run, RunId, StepId, StepKind, StepStatus,
+    Check, Command, Environment, Event, Facts, HoldKind, Outcome, Rule, RuleState, Run, RunId, StepId, StepKind,
+    StepStatus,
 };
 use crate::runbook;
 use crate::store::{Claim, LockOutcome, Store, StoreError};
@@ -135,14 +139,14 @@ impl Engine {
         }
     }
 
-    async fn facts(&self, place: &Place, run: &Run) -> Result<Result<Facts, AwsError>, StoreError> {
-        let rules = runbook::rules_of(&run.command, &place.environment);
+    pub(super) async fn facts(&self, place: &Place, command: &Command) -> Result<Result<Facts, AwsError>, StoreError> {
+        let rules = runbook::rules_of(command, &place.environment);
         let now = self.0.clock.now();
         let mut facts = match place.aws.observe(&place.environment, &rules, now).await {
             Ok(facts) => facts,
             Err(error) => return Ok(Err(error)),
         };
-        if let Command::Restore { environment } = &run.command {
+        if let Command::Restore { environment } = command {
             facts.before_rollback = self.before_last_rollback(environment).await?;
         }
         Ok(Ok(facts))
@@ -189,15 +193,25 @@ impl Drive<'_> {
             return Err(StoreError::NoRun);
         };
         let Some(place) = inner.places.get(&run.environment) else {
+            if run.ended.is_some() {
+                inner.store.retire(&self.claim, run.last_seq).await?;
+                return Ok(Turn::Over);
+            }
             let reason = format!("{} is not in the configuration any more.", run.environment);
             return self.record(vec![could_not_begin(reason)]).await;
         };
         let now = inner.clock.now();
         match next(&run, &place.environment, self.claim.polled_at, now) {
-            Next::Ended => Ok(Turn::Over),
+            Next::Ended => {
+                inner.store.retire(&self.claim, run.last_seq).await?;
+                Ok(Turn::Over)
+            }
             Next::Conclude => self.record(vec![conclude(&run)]).await,
             Next::Record(events) => {
                 if let [Event::Started { step }] = events.as_slice() {
+                    if let Some(paused) = self.frozen(&run, step).await? {
+                        return self.record(vec![paused]).await;
+                    }
                     self.began = Some(step.clone());
                 }
                 self.record(events).await
@@ -208,6 +222,8 @@ impl Drive<'_> {
             }
             Next::Plan => self.plan(place, &run).await,
             Next::Lock => self.lock(&run).await,
+            Next::Clear => self.clear(place, &run).await,
+            Next::Publish { moment, to } => self.publish(place, &run, moment, to).await,
             Next::Check { step, decide } => self.check(place, &run, &step, decide).await,
             Next::Apply(step) => self.apply(place, &run, &step).await,
             Next::Settle(step) => self.settle(place, &run, &step).await,
@@ -234,17 +250,57 @@ impl Drive<'_> {
     }
 
     async fn plan(&self, place: &Place, run: &Run) -> Result<Turn, StoreError> {
-        let facts = match self.engine.facts(place, run).await? {
-            Ok(facts) => facts,
-            Err(error) => return self.trouble(run, None, error).await,
-        };
-        match runbook::plan(&run.command, &facts, &place.environment) {
-            Ok(plan) => {
-                let digest = plan.digest();
-                self.record(vec![Event::Observed { facts }, Event::Planned { plan, digest }]).await
-            }
-            Err(no_plan) => self.record(vec![Event::Observed { facts }, could_not_begin(format!("{no_plan}."))]).await,
+        match self.prepared(place, run).await? {
+            Err(turn) => Ok(turn),
+            Ok(prepared) => self.record(planned(prepared)).await,
         }
+    }
+
+    /// Looks at the world again after the approval: what was approved is carried out, or people are asked anew.
+    async fn clear(&self, place: &Place, run: &Run) -> Result<Turn, StoreError> {
+        let Some((approved, digest)) = &run.plan else { return Ok(Turn::Again) };
+        match self.prepared(place, run).await? {
+            Err(turn) => Ok(turn),
+            Ok(prepared) if prepared.digest == *digest => {
+                let facts = prepared.facts;
+                self.record(vec![Event::Observed { facts }, Event::Cleared { digest: digest.clone() }]).await
+            }
+            Ok(prepared) => {
+                let drifted = Event::Drifted { differences: differences(approved, &prepared.plan) };
+                self.record([vec![drifted], planned(prepared)].concat()).await
+            }
+        }
+    }
+
+    /// The plan as the world is now, or what its absence led to.
+    async fn prepared(&self, place: &Place, run: &Run) -> Result<Result<Preview, Turn>, StoreError> {
+        let start = start_of(run, self.engine.0.clock.now());
+        let wish = Wish { command: &run.command, actor: &run.actor, start };
+        Ok(match self.engine.prepare(place, &wish).await? {
+            Ok(Ok(prepared)) => Ok(prepared),
+            Ok(Err((facts, no_plan))) => {
+                let end = could_not_begin(format!("{no_plan}."));
+                Err(self.record(vec![Event::Observed { facts }, end]).await?)
+            }
+            Err(error) => Err(self.trouble(run, None, error).await?),
+        })
+    }
+
+    /// The pause that a freeze puts before a step that acts. A freeze closes the environment to runs that are under way
+    /// too; what they have begun is finished and watched.
+    async fn frozen(&self, run: &Run, step: &StepId) -> Result<Option<Event>, StoreError> {
+        if !run.step(step).is_some_and(|progress| progress.step.kind.acts()) {
+            return Ok(None);
+        }
+        let inner = &self.engine.0;
+        let now = inner.clock.now();
+        let holds = inner.store.holds(&run.environment).await?;
+        let freeze = holds.into_iter().find(|hold| hold.kind == HoldKind::Freeze && hold.stands(now));
+        Ok(freeze.map(|freeze| Event::Paused {
+            actor: freeze.by,
+            reason: Some(format!("{} is frozen: {}", run.environment, freeze.reason)),
+            objection: false,
+        }))
     }
 
     async fn lock(&self, run: &Run) -> Result<Turn, StoreError> {
@@ -252,7 +308,8 @@ impl Drive<'_> {
         let now = inner.clock.now();
         match inner.store.lock(&run.environment, run.id, now).await? {
             LockOutcome::Acquired => self.record(vec![Event::Locked]).await,
-            LockOutcome::HeldBy(holder) if !run.queue => {
+            // Who was approved waits for its turn: to be turned away would take all approvals anew.
+            LockOutcome::HeldBy(holder) if !run.queue && run.rounds.is_empty() => {
                 let reason = format!("{} is held by {} since {}.", run.environment, holder.run, holder.since);
                 self.record(vec![refused(format!("{reason} Nothing was changed."))]).await
             }
@@ -277,16 +334,38 @@ impl Drive<'_> {
                 let readings = place.aws.read_checklist(&place.environment, asked_at).await;
                 checklist::checks(&place.environment, &wanted, &readings)
             }
-            StepKind::Watch { rule, .. } | StepKind::Gate { rule, .. } => {
-                let question = question(place, run, rule);
-                let readings = place.aws.read_gate(&place.environment, rule, question.since, asked_at).await;
-                gate::checks(&question, &readings)
+            StepKind::Watch { rule, also, .. } => {
+                self.gates(place, run, std::iter::once(rule).chain(also), asked_at).await
             }
+            StepKind::WatchAll { rules, .. } => self.gates(place, run, rules, asked_at).await,
+            StepKind::Gate { rule, .. } => self.gates(place, run, [rule], asked_at).await,
             _ => return Ok(Turn::Again),
         };
         // A look counts from when it was asked: what arrived meanwhile is for the next one.
         self.claim.polled_at = Some(asked_at);
         self.record(judge(run, &place.environment, step, checks, decide, asked_at)).await
+    }
+
+    /// The gates of several rules, read at the same time; what is asked about the environment as a whole, once.
+    async fn gates<'r>(
+        &self,
+        place: &Place,
+        run: &Run,
+        rules: impl IntoIterator<Item = &'r Rule>,
+        asked_at: Timestamp,
+    ) -> Vec<Check> {
+        let asking = rules.into_iter().map(|rule| async move {
+            let question = question(place, run, rule);
+            let readings = place.aws.read_gate(&place.environment, rule, question.since, asked_at).await;
+            gate::checks(&question, &readings)
+        });
+        let mut checks: Vec<Check> = Vec::new();
+        for check in join_all(asking).await.into_iter().flatten() {
+            if !checks.iter().any(|other| (&other.name, &other.title) == (&check.name, &check.title)) {
+                checks.push(check);
+            }
+        }
+        checks
     }
 
     /// AWS failed: try again later while that can help, else the step, or the run before its plan, has failed.
@@ -311,6 +390,14 @@ impl Drive<'_> {
         };
         self.record(vec![event]).await
     }
+}
+
+/// The events of a plan that was made.
+fn planned(prepared: Preview) -> Vec<Event> {
+    let Preview { plan, digest, safeguards, facts } = prepared;
+    let safeguarded = plan.approval.is_some().then_some(Event::Safeguarded { checks: safeguards });
+    let observed = Some(Event::Observed { facts });
+    observed.into_iter().chain(safeguarded).chain([Event::Planned { plan, digest }]).collect()
 }
 
 /// The run ends with something of it still in place, which nobody may overlook.

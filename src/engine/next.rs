@@ -2,11 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::later;
+use super::{approval, later};
 use crate::checks::gate;
 use crate::domain::{
-    Answer, Check, Environment, Event, OnGateFailure, OnInconclusive, Run, Step, StepId, StepKind, StepProgress,
-    StepStatus, Verdict,
+    Answer, Check, Command, Destination, Environment, Event, Moment, OnGateFailure, OnInconclusive, Plan, Run, Step,
+    StepId, StepKind, StepProgress, StepStatus, Verdict,
 };
 
 /// The next thing to do.
@@ -16,6 +16,15 @@ pub enum Next {
     Plan,
     /// Take the environment.
     Lock,
+    /// Look at the world again, now that people have approved: is it what they approved?
+    Clear,
+    /// Tell a stakeholder by a way that is the engine's.
+    Publish {
+        /// Before or after.
+        moment: Moment,
+        /// Whom.
+        to: Destination,
+    },
     /// Record these events; nothing else is to be done.
     Record(Vec<Event>),
     /// Do the act of the step, whose intent is recorded, and read it back.
@@ -43,7 +52,13 @@ pub enum Next {
 pub fn next(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, now: Timestamp) -> Next {
     let next = untroubled(run, environment, polled_at, now);
     let asks_aws = match next {
-        Next::Plan | Next::Apply(_) | Next::Settle(_) | Next::Check { .. } | Next::Undo(_) => true,
+        Next::Plan
+        | Next::Clear
+        | Next::Publish { .. }
+        | Next::Apply(_)
+        | Next::Settle(_)
+        | Next::Check { .. }
+        | Next::Undo(_) => true,
         Next::Lock | Next::Record(_) | Next::Wait(_) | Next::Conclude | Next::Ended => false,
     };
     match &run.trouble {
@@ -55,7 +70,10 @@ pub fn next(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, 
 /// The same while AWS gives no trouble.
 fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, now: Timestamp) -> Next {
     if run.ended.is_some() {
-        return Next::Ended;
+        return publish(run, Moment::After).unwrap_or(Next::Ended);
+    }
+    if let (Command::Rollback { .. }, Some(_)) = (&run.command, &run.plan) {
+        return approval::of_rollback(run, environment, now);
     }
     if run.undoing.is_some() {
         // A rollback has turned everything off already, and what it found is restored by `restore`.
@@ -74,19 +92,32 @@ fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>
             Some(_) | None => Next::Conclude,
         };
     }
-    if let crate::domain::Command::Rollback { .. } = run.command {
-        return Next::Wait(later(now, SignedDuration::from_hours(1)));
-    }
     if run.waiting_for.is_some() {
         return Next::Lock;
     }
-    let Some((plan, _)) = &run.plan else {
+    let Some(planned) = &run.plan else {
         return Next::Plan;
     };
+    if let Some(next) = approval::of_plan(run, planned, environment, now) {
+        return next;
+    }
+    let skip = match approval::of_skip(run, environment, now) {
+        Some(Next::Wait(until)) => Some(until),
+        Some(next) => return next,
+        None => None,
+    };
+    match (carry_out(run, &planned.0, environment, polled_at, now), skip) {
+        (Next::Wait(until), Some(skip)) => Next::Wait(until.min(skip)),
+        (next, _) => next,
+    }
+}
+
+/// What comes next in a plan that may be carried out.
+fn carry_out(run: &Run, plan: &Plan, environment: &Environment, polled_at: Option<Timestamp>, now: Timestamp) -> Next {
     if let Some(failed) =
         run.steps.iter().find(|progress| matches!(progress.status, StepStatus::Failed | StepStatus::Unknown))
     {
-        return after_failure(run, plan.on_gate_failure, failed);
+        return after_failure(run, plan, failed, environment, now);
     }
     let Some(current) = run.current() else {
         return Next::Conclude;
@@ -95,12 +126,20 @@ fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>
         return Next::Lock;
     }
     if current.status == StepStatus::Pending {
+        if run.paused.is_some() {
+            return approval::paused(run, environment, now);
+        }
+        if current.step.needs_person
+            && let Some(next) = approval::of_step(run, &current.step.id, environment, now)
+        {
+            return next;
+        }
         return Next::Record(vec![Event::Started { step: current.step.id.clone() }]);
     }
     let started = current.started_at.unwrap_or(now);
     match &current.step.kind {
         StepKind::SetRule { .. } | StepKind::DisableAll { .. } => Next::Apply(current.step.id.clone()),
-        StepKind::Notify { .. } => Next::Conclude,
+        StepKind::Notify { patience } => notify(run, current, later(started, *patience), now),
         StepKind::Checklist => Next::Check { step: current.step.id.clone(), decide: true },
         StepKind::Watch { lasting, poll, .. } | StepKind::WatchAll { lasting, poll, .. } => {
             let end = later(started, *lasting);
@@ -183,14 +222,64 @@ fn next_look(poll: SignedDuration, end: Timestamp, polled_at: Option<Timestamp>,
     polled_at.map_or(now, |polled| later(polled, poll)).min(end)
 }
 
-fn after_failure(run: &Run, on_gate_failure: OnGateFailure, failed: &StepProgress) -> Next {
-    let gate = matches!(failed.step.kind, StepKind::Watch { .. } | StepKind::Gate { .. });
-    match on_gate_failure {
-        OnGateFailure::Disable if gate && run.to_undo().next().is_some() => {
+/// A failed gate is undone where that is configured. In production, whatever else fails asks a person: to begin anew
+/// would take all approvals anew.
+fn after_failure(run: &Run, plan: &Plan, failed: &StepProgress, environment: &Environment, now: Timestamp) -> Next {
+    let gate = matches!(failed.step.kind, StepKind::Watch { .. } | StepKind::WatchAll { .. } | StepKind::Gate { .. });
+    let undoable = run.to_undo().next().is_some();
+    match (&failed.question, &failed.answer) {
+        _ if gate && undoable && plan.on_gate_failure == OnGateFailure::Disable => {
             Next::Record(vec![Event::Undoing { reason: failed.summary.clone() }])
         }
-        OnGateFailure::Disable | OnGateFailure::Hold => Next::Conclude,
+        (None, None) if plan.approval.is_some() => {
+            let undo = if undoable { "undo what this run did, " } else { "" };
+            let summary = failed.summary.trim_end_matches('.');
+            Next::Record(vec![Event::Asked {
+                step: failed.step.id.clone(),
+                question: format!(
+                    "{} failed: {summary}. Nothing more is done until somebody says how to go on: retry, skip, {undo}or \
+                     cancel?",
+                    failed.step.kind.title(),
+                ),
+                until: later(now, environment.waits.answer),
+            }])
+        }
+        (Some((_, until)), _) if now < *until => Next::Wait(*until),
+        (None, Some((Answer::Undo, _))) if undoable => {
+            Next::Record(vec![Event::Undoing { reason: "a person asked to undo it".to_owned() }])
+        }
+        _ => Next::Conclude,
     }
+}
+
+/// Stakeholders are told first: by the topics here, in Slack by whoever tells Slack. All of them, or nothing acts.
+fn notify(run: &Run, current: &StepProgress, patience_ends: Timestamp, now: Timestamp) -> Next {
+    let moment = Moment::Before;
+    let untold = run.untold(moment);
+    if !untold.is_empty() && now < patience_ends {
+        return publish(run, moment).unwrap_or(Next::Wait(patience_ends));
+    }
+    if !untold.is_empty() {
+        let problem = "it could not be delivered in time".to_owned();
+        let given_up = |to: &Destination| Event::Undelivered { moment, to: to.clone(), problem: problem.clone() };
+        return Next::Record(untold.into_iter().map(given_up).collect());
+    }
+    let told = run.deliveries.iter().filter(|delivery| delivery.moment == moment);
+    let failed: Vec<String> = told
+        .clone()
+        .filter_map(|delivery| delivery.receipt.as_ref().err().map(|why| format!("{}: {why}", delivery.to.plain())))
+        .collect();
+    Next::Record(vec![if failed.is_empty() {
+        finished(&current.step, StepStatus::Done, &format!("{} told", told.count()))
+    } else {
+        finished(&current.step, StepStatus::Failed, &failed.join("; "))
+    }])
+}
+
+/// The topic that is to be told next, if there is one.
+fn publish(run: &Run, moment: Moment) -> Option<Next> {
+    let to = run.untold(moment).into_iter().find(|to| matches!(to, Destination::Topic(_)))?;
+    Some(Next::Publish { moment, to: to.clone() })
 }
 
 /// What the result of a step's checks means: the events to record. `decide` as in [`Next::Check`].

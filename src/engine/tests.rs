@@ -10,10 +10,13 @@ use super::conclude::conclude;
 use super::next::{Next, judge, next};
 use crate::config::{Config, SANDBOX_TOML};
 use crate::domain::{
-    Actor, Answer, Change, Check, Command, Environment, Event, Evidence, Facts, OnGateFailure, OnInconclusive, Origin,
-    Outcome, Recorded, RuleFact, RuleState, Run, RunId, Selection, StepKind, StepStatus, Verdict,
+    Actor, Answer, ApprovalMode, Change, Check, Command, Environment, Event, Evidence, Facts, OnGateFailure,
+    OnInconclusive, Origin, Outcome, Recorded, RuleFact, RuleState, Run, RunId, Selection, StepKind, StepStatus,
+    Verdict,
 };
 use crate::runbook;
+
+mod production;
 
 /// More turns than any of these runs takes.
 const TURNS: usize = 2_000;
@@ -121,6 +124,7 @@ fn play(world: &World) -> Told {
                 now = until;
                 continue;
             }
+            Next::Clear | Next::Publish { .. } => panic!("nobody approves and nobody is told here"),
             Next::Lock => vec![Event::Locked],
             Next::Plan => {
                 let fact = |state: &RuleState| RuleFact { state: *state, managed_by: None, targets: Vec::new() };

@@ -8,7 +8,7 @@ pub mod approval;
 mod declined;
 mod refusal;
 mod roles;
-mod window;
+pub(crate) mod window;
 
 #[cfg(test)]
 mod tests;

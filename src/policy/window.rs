@@ -26,7 +26,7 @@ pub(super) fn check(window: &Window, environment: &Environment, request: &Reques
 }
 
 /// Whether deployments are allowed now. A zone that is not known keeps the window shut.
-pub(super) fn is_open(window: &Window, now: Timestamp) -> bool {
+pub(crate) fn is_open(window: &Window, now: Timestamp) -> bool {
     let Ok(zone) = TimeZone::get(&window.zone) else { return false };
     let now = now.to_zoned(zone);
     !window.blackout.iter().any(|blackout| closes(blackout, &now))
@@ -52,7 +52,7 @@ fn covers(range: &TimeRange, now: &Zoned) -> bool {
 }
 
 /// The first moment from `now` on at which the window is open: a range's beginning, or the midnight after a blackout.
-pub(super) fn next_opening(window: &Window, now: Timestamp) -> Option<Zoned> {
+pub(crate) fn next_opening(window: &Window, now: Timestamp) -> Option<Zoned> {
     let zone = TimeZone::get(&window.zone).ok()?;
     let today = now.to_zoned(zone.clone()).date();
     let starts = || window.allow.iter().map(from).chain([Time::midnight()]);

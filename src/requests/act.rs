@@ -49,7 +49,7 @@ impl Requests {
 
     async fn typed_on_terminal(&self, text: &str, user: &str, queue: bool) -> Result<Response, StoreError> {
         let arrived = std::time::Instant::now();
-        let parsed = match command::parse(text, &self.0.context) {
+        let parsed = match command::parse(text, &self.0.context, self.0.engine.clock().now()) {
             Ok(parsed) => parsed,
             Err(refusal) => return Ok(Response::Refuse(view::refused(&refusal))),
         };

@@ -135,7 +135,7 @@ impl Requests {
     async fn take(&self, inbound: Inbound, key: String) -> Result<Ack, NotPersisted> {
         let arrived = Instant::now();
         match &inbound {
-            Inbound::Slash { text, .. } => match command::parse(text, &self.0.context) {
+            Inbound::Slash { text, .. } => match command::parse(text, &self.0.context, self.0.engine.clock().now()) {
                 Err(refusal) => return Ok(Ack::say(view::refused(&refusal))),
                 Ok(Parsed { command: Command::Help { topic }, .. }) => {
                     return Ok(Ack::say(self.help(topic.as_deref())));
@@ -147,7 +147,9 @@ impl Requests {
             },
             // Without its environment it goes the slower way: which run's thread it is, only the database knows.
             Inbound::Mention { text, .. } => {
-                if let Ok(Parsed { command: Command::Rollback { .. }, .. }) = command::parse(text, &self.0.context) {
+                if let Ok(Parsed { command: Command::Rollback { .. }, .. }) =
+                    command::parse(text, &self.0.context, self.0.engine.clock().now())
+                {
                     return self.take_rollback(inbound, key, arrived).await;
                 }
             }

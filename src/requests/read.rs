@@ -14,6 +14,7 @@ use crate::slack::view::{self, Carried};
 use crate::store::StoreError;
 
 /// What an inbound request turns out to be.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub(super) enum Read {
     Ask { parsed: Parsed, who: Who, place: Place, origin: Origin, pressed: Pressed, reply: ReplyTo },
     Say { message: Message, reply: ReplyTo },
@@ -103,7 +104,7 @@ impl Requests {
 
     fn parsed(&self, text: &str, context: &Context, from: (Who, Place, Origin, ReplyTo)) -> Read {
         let (who, place, origin, reply) = from;
-        match command::parse(text, context) {
+        match command::parse(text, context, self.0.engine.clock().now()) {
             Ok(parsed) => Read::Ask { parsed, who, place, origin, pressed: Pressed::default(), reply },
             Err(refusal) => Read::Say { message: view::refused(&refusal), reply },
         }

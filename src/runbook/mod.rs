@@ -37,7 +37,7 @@ pub enum NoPlan {
 /// When the facts do not allow one.
 pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Result<Plan, NoPlan> {
     let steps = match command {
-        Command::Enable { rules, .. } => enable::steps(selected(rules, environment), facts, environment)?,
+        Command::Enable { rules, .. } => enable::steps(command, selected(rules, environment), facts, environment)?,
         Command::Disable { rules, .. } => {
             let mut steps = Vec::new();
             for rule in selected(rules, environment) {
@@ -45,8 +45,8 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
             }
             steps
         }
-        Command::Restore { .. } => restore::steps(facts, environment)?,
-        Command::Promote { .. } => enable::steps(environment.rules.iter().collect(), facts, environment)?,
+        Command::Restore { .. } => restore::steps(command, facts, environment)?,
+        Command::Promote { .. } => enable::steps(command, environment.rules.iter().collect(), facts, environment)?,
         Command::Verify { .. } => vec![step("checklist", StepKind::Checklist)],
         Command::Rollback { .. } => vec![step(
             "disable-all",
@@ -101,7 +101,8 @@ fn guarded(steps: Vec<Step>, command: &Command, environment: &Environment) -> Ve
             _ => None,
         })
         .collect();
-    if let Some(lasting) = environment.safeguards.watch_after.filter(|_| !rules.is_empty()) {
+    let asked = environment.asks_safeguards(command.name()) && !rules.is_empty();
+    if let Some(lasting) = environment.safeguards.watch_after.filter(|_| asked) {
         let poll = environment.waits.poll;
         guarded.push(step("watch-all", StepKind::WatchAll { rules, lasting, poll }));
     }

@@ -1,11 +1,14 @@
-//! The projection of journals to Slack: for each run a card, kept up to date, and the messages of its thread, in order
-//! and each once. Runs do not know of it; Slack being slow or away delays only what is here.
+//! The projection of journals to Slack: for each run a card, kept up to date, the messages of its thread, in order and
+//! each once, and the notices to stakeholders, whose receipts go back into the journal. Slack being slow or away delays
+//! only what is here, and what waits for a receipt.
 //!
 //! Before a message is posted the intent is recorded. An intent without an outcome, after a crash or a lost connection,
 //! is looked for in Slack by its key before it is posted again.
 
+mod notices;
 mod pace;
 mod pass;
+mod post;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -22,7 +25,7 @@ use self::pass::{Memory, Next};
 use super::client::{AuthTest, SlackClient};
 use super::message::Message;
 use crate::clock::Clock;
-use crate::domain::{Recorded, Run, RunId, SlackPlace};
+use crate::domain::{Moment, Recorded, Run, RunId, SlackPlace};
 use crate::store::Store;
 
 /// Runs that are worked on at the same time; more wait.
@@ -34,15 +37,38 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How long calls under way may take when stopping; longer than a call's time limit.
 const LAST_CALLS: Duration = Duration::from_secs(12);
 
-/// A message of a thread: its key within the run, what it says, and whether the channel sees it too.
-pub type Told = (String, Message, bool);
+/// A message of a thread.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Its name within the run.
+    pub key: String,
+    /// What it says.
+    pub message: Message,
+    /// Whether the channel sees it too.
+    pub broadcast: bool,
+    /// Whether it may change as the journal grows; it is brought up to date where it stands. Others never change.
+    pub live: bool,
+}
+
+/// A message to one stakeholder, of which the journal gets the receipt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// Before or after.
+    pub moment: Moment,
+    /// The id of a channel, or of a person, who gets it as a direct message.
+    pub to: String,
+    /// What it says.
+    pub message: Message,
+}
 
 /// Renders the card as of a time.
 pub type CardView = Box<dyn Fn(&Run, Timestamp) -> Message + Send + Sync>;
 /// Says when the card will look different although nothing is recorded; none when only an event can change it.
 pub type CardTimer = Box<dyn Fn(&Run, Timestamp) -> Option<Timestamp> + Send + Sync>;
-/// Renders the thread as far as the journal goes. A longer journal only adds messages.
+/// Renders the thread as far as the journal goes. A longer journal adds messages, and changes only those that are live.
 pub type ThreadView = Box<dyn Fn(&[Recorded]) -> Vec<Told> + Send + Sync>;
+/// Renders the notices as far as the journal goes: one for each moment and destination, once its time has come.
+pub type NoticesView = Box<dyn Fn(&[Recorded]) -> Vec<Notice> + Send + Sync>;
 /// Says where a run is told; none for runs that Slack is not told of.
 pub type Placing = Box<dyn Fn(&Run) -> Option<SlackPlace> + Send + Sync>;
 
@@ -52,6 +78,7 @@ pub struct Look {
     pub card: CardView,
     pub card_changes_at: CardTimer,
     pub thread: ThreadView,
+    pub notices: NoticesView,
     pub place: Placing,
 }
 

@@ -52,6 +52,8 @@ struct Inside {
     faults: HashMap<String, VecDeque<Fault>>,
     /// Fails every call while set.
     outage: Option<Fault>,
+    /// Fails every call that names this channel, or the message of this time.
+    dead: HashMap<String, Fault>,
     drops_metadata: bool,
     user: Value,
     /// The people of user groups.
@@ -112,6 +114,14 @@ impl StandIn {
     /// Every call fails so, until told otherwise.
     pub(super) fn outage(&self, fault: Option<Fault>) {
         self.inside().outage = fault;
+    }
+
+    /// Every call that names this channel, or the message of this time, fails so, until told otherwise.
+    pub(super) fn fail_about(&self, what: &str, fault: Option<Fault>) {
+        match fault {
+            Some(fault) => drop(self.inside().dead.insert(what.to_owned(), fault)),
+            None => drop(self.inside().dead.remove(what)),
+        }
     }
 
     pub(super) fn drop_metadata(&self) {
@@ -188,7 +198,9 @@ async fn answer(
         let mut inside = shared.inside.lock().unwrap();
         inside.calls.push(Call { method: method.clone(), args: args.clone(), authorization });
         let scripted = inside.faults.get_mut(&method).and_then(VecDeque::pop_front);
-        let fault = scripted.or_else(|| inside.outage.clone());
+        let about = |name: &str| inside.dead.get(args.get(name)?.as_str()?).cloned();
+        let dead = ["channel", "ts"].into_iter().find_map(about);
+        let fault = scripted.or(dead).or_else(|| inside.outage.clone());
         let acts = matches!(fault, None | Some(Fault::DoneThenLost | Fault::DoneThenHangs));
         let done = if acts { inside.perform(&method, &args, &shared.base) } else { json!({ "ok": true }) };
         (fault, done)
@@ -226,17 +238,26 @@ impl Inside {
             "chat.postMessage" => {
                 self.last_ts += 1;
                 let mut message = args.clone();
+                let channel = args["channel"].as_str().unwrap_or_default();
+                message["channel"] = conversation(channel).into();
                 message["ts"] = format!("{}.000100", 1_790_000_000 + self.last_ts).into();
                 message["user"] = "UBOT".into();
                 message["bot_id"] = "BBOT".into();
                 if self.drops_metadata {
                     message.as_object_mut().unwrap().remove("metadata");
                 }
-                let ts = message["ts"].clone();
+                let (ts, channel) = (message["ts"].clone(), message["channel"].clone());
                 self.messages.push(message);
-                json!({ "ok": true, "ts": ts, "channel": args["channel"] })
+                json!({ "ok": true, "ts": ts, "channel": channel })
             }
-            "chat.update" => match self.messages.iter_mut().find(|message| message["ts"] == args["ts"]) {
+            "conversations.open" => {
+                json!({ "ok": true, "channel": { "id": conversation(args["users"].as_str().unwrap_or_default()) } })
+            }
+            "chat.update" => match self
+                .messages
+                .iter_mut()
+                .find(|message| (&message["channel"], &message["ts"]) == (&args["channel"], &args["ts"]))
+            {
                 Some(message) => {
                     message["text"] = args["text"].clone();
                     message["blocks"] = args["blocks"].clone();
@@ -259,4 +280,9 @@ impl Inside {
             _ => json!({ "ok": false, "error": "unknown_method" }),
         }
     }
+}
+
+/// Where a message to this channel or person is: people are written to in a conversation with an id of its own.
+fn conversation(to: &str) -> String {
+    to.strip_prefix('U').map_or_else(|| to.to_owned(), |person| format!("D{person}"))
 }

@@ -40,6 +40,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn create_run(&self, new: NewRun<'_>, now: Timestamp) -> Result<RunId> {
+        self.create_run_with(new, &[], now).await
+    }
+
+    /// As [`Store::create_run`], with further events in the same transaction.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn create_run_with(&self, new: NewRun<'_>, further: &[Event], now: Timestamp) -> Result<RunId> {
         let mut tx = self.begin().await?;
         if let Some(key) = new.inbox_key {
             let select = self.locking("SELECT run_id FROM inbox WHERE key = $1{lock}", " FOR UPDATE");
@@ -54,15 +62,21 @@ impl Store {
         let previous: String = last.try_get("hash")?;
         let hash = insert(&mut tx, run, 1, now, &previous, new.requested).await?;
         sqlx::query("UPDATE last_run SET id = $1, hash = $2").bind(run.0).bind(hash.clone()).execute(&mut *tx).await?;
+        let (mut seq, mut hash) = (1, hash);
+        for event in further {
+            seq += 1;
+            hash = insert(&mut tx, run, seq, now, &hash, event).await?;
+        }
         sqlx::query(
             "INSERT INTO runs (id, environment, created_at, head_seq, head_hash, wake_at, fence, live, projected_seq)
-             VALUES ($1, $2, $3, 1, $4, $5, 0, 1, 0)",
+             VALUES ($1, $2, $3, $6, $4, $5, 0, 1, 0)",
         )
         .bind(run.0)
         .bind(new.environment.to_owned())
         .bind(micros(now))
         .bind(hash)
         .bind(new.driven.then(|| micros(now)))
+        .bind(seq)
         .execute(&mut *tx)
         .await?;
         if let Some(key) = new.inbox_key {
@@ -285,9 +299,7 @@ async fn append(
     }
     let ended = events.iter().any(|event| matches!(event, Event::Ended { .. }));
     let statement = match (ended, wakes) {
-        (true, _) => {
-            "UPDATE runs SET head_seq = $2, head_hash = $3, wake_at = NULL, live = 0 WHERE id = $1 AND $4 = $4"
-        }
+        (true, _) => "UPDATE runs SET head_seq = $2, head_hash = $3, wake_at = $4, live = 0 WHERE id = $1",
         (false, false) => "UPDATE runs SET head_seq = $2, head_hash = $3 WHERE id = $1 AND $4 = $4",
         (false, true) => {
             "UPDATE runs SET head_seq = $2, head_hash = $3,

@@ -8,6 +8,7 @@ mod journal;
 mod locks;
 mod queue;
 mod slack;
+mod step_up;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -221,7 +222,10 @@ fn migrator() -> Migrator {
     let migration = |version, name: &'static str, sql: &'static str| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    Migrator::with_migrations(vec![migration(1, "journal", include_str!("../../migrations/0001_journal.sql"))])
+    Migrator::with_migrations(vec![
+        migration(1, "journal", include_str!("../../migrations/0001_journal.sql")),
+        migration(3, "step_up", include_str!("../../migrations/0003_step_up.sql")),
+    ])
 }
 
 fn micros(at: Timestamp) -> i64 {

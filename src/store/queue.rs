@@ -79,6 +79,25 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Puts a run back for good: it has ended and has nothing more to do. Whoever appends to it meanwhile has it looked
+    /// at again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn retire(&self, claim: &Claim, seen_seq: i64) -> Result<()> {
+        sqlx::query(
+            "UPDATE runs SET lease_owner = NULL, lease_until = NULL,
+                 wake_at = CASE WHEN head_seq = $3 THEN NULL ELSE wake_at END
+             WHERE id = $1 AND fence = $2",
+        )
+        .bind(claim.run.0)
+        .bind(claim.fence)
+        .bind(seen_seq)
+        .execute(&self.writes)
+        .await?;
+        Ok(())
+    }
+
     /// Whether this claim still drives its run, with a lease beyond `at`.
     ///
     /// # Errors

@@ -9,16 +9,31 @@ use crate::domain::RunId;
 /// A message of a run in Slack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlackMessage {
-    /// Which: `card`, or the number of the event that speaks.
+    /// Which: `card`, the number of the event that speaks, or `notice/…` with the moment and whom it tells.
     pub key: String,
     /// The channel it is in.
     pub channel: String,
-    /// The thread it is in; none for the card.
+    /// The thread it is in; none for the card and for notices.
     pub thread_ts: Option<String>,
-    /// Slack's name for it; none when it is not known whether it was posted.
+    /// Slack's name for it; none when it is not known whether it was posted, or it is given up.
     pub ts: Option<String>,
     /// The digest of its content as last posted.
     pub digest: String,
+}
+
+/// Stands in place of a digest for a message that is not in Slack and is not tried again.
+const GIVEN_UP: &str = "given up";
+
+impl SlackMessage {
+    /// Whether it is not in Slack and is not tried again.
+    pub fn is_given_up(&self) -> bool {
+        self.ts.is_none() && self.digest == GIVEN_UP
+    }
+
+    /// The same, not to be tried again.
+    pub fn given_up(self) -> Self {
+        Self { ts: None, digest: GIVEN_UP.to_owned(), ..self }
+    }
 }
 
 impl Store {
@@ -96,16 +111,18 @@ impl Store {
         Ok(())
     }
 
-    /// Records that a message was posted or updated.
+    /// Records what became of a message: posted, found, updated or given up. Where it is may differ from where it was
+    /// meant to go: a message to a person is in a conversation with an id of its own.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn slack_message_sent(&self, run: RunId, key: &str, ts: &str, digest: &str) -> Result<()> {
-        sqlx::query("UPDATE slack_messages SET ts = $3, digest = $4 WHERE run_id = $1 AND key = $2")
+    pub async fn slack_message_outcome(&self, run: RunId, message: &SlackMessage) -> Result<()> {
+        sqlx::query("UPDATE slack_messages SET channel = $3, ts = $4, digest = $5 WHERE run_id = $1 AND key = $2")
             .bind(run.0)
-            .bind(key.to_owned())
-            .bind(ts.to_owned())
-            .bind(digest.to_owned())
+            .bind(message.key.clone())
+            .bind(message.channel.clone())
+            .bind(message.ts.clone())
+            .bind(message.digest.clone())
             .execute(&self.writes)
             .await?;
         Ok(())

@@ -26,7 +26,7 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
     let (config, mut secrets) = super::load(&args.config, variables)?;
     let text = args.command.join(" ");
     let context = Context::from(&config).typed_after("alch run");
-    let command = match command::parse(&text, &context) {
+    let command = match command::parse(&text, &context, Clock::system().now()) {
         Ok(parsed) => parsed.command,
         Err(refusal) => {
             eprintln!("{}", view::plain(&refusal.to_string()));

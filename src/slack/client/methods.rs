@@ -45,6 +45,8 @@ pub struct Post<'a> {
 /// A message of ours in Slack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posted {
+    /// The channel it is in: for a message to a person, the conversation with them.
+    pub channel: String,
     /// Its time, which is its name in the channel.
     pub ts: String,
     /// What Slack refused of it.
@@ -230,7 +232,9 @@ impl SlackClient {
             let error = match self.write(method, &body).await {
                 Ok(answer) => {
                     let ts = ["/ts", "/message_ts"].iter().find_map(|path| answer.body.pointer(path)?.as_str());
-                    return Ok(Posted { ts: ts.unwrap_or_default().to_owned(), degraded });
+                    let channel = answer.body.get("channel").and_then(Value::as_str);
+                    let channel = channel.or(body["channel"].as_str()).unwrap_or_default().to_owned();
+                    return Ok(Posted { channel, ts: ts.unwrap_or_default().to_owned(), degraded });
                 }
                 Err(error) => error,
             };

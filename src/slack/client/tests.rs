@@ -37,7 +37,11 @@ async fn a_post_carries_everything() {
     );
     assert_eq!(
         posted,
-        Posted { ts: slack.messages()[0]["ts"].as_str().unwrap().to_owned(), degraded: Degraded::default() }
+        Posted {
+            channel: "C1".to_owned(),
+            ts: slack.messages()[0]["ts"].as_str().unwrap().to_owned(),
+            degraded: Degraded::default()
+        }
     );
 }
 

@@ -1,5 +1,8 @@
 //! Journals in a database on one side, a Slack that misbehaves on the other.
 
+mod live;
+mod notices;
+
 use std::collections::BTreeMap;
 
 use serde_json::json;
@@ -58,10 +61,13 @@ fn start(slack: &StandIn, store: &Store, clock: &Clock, tempo: Tempo) -> (Outbox
             let told = |recorded: &Recorded| {
                 let text = format!("{} {}", recorded.run, recorded.seq);
                 let broadcast = matches!(recorded.event, Event::Ended { .. });
-                (recorded.seq.to_string(), Message { text, blocks: Vec::new() }, broadcast)
+                let live = matches!(recorded.event, Event::Asked { .. });
+                let message = if live { question(&text, journal) } else { Message { text, blocks: Vec::new() } };
+                Told { key: recorded.seq.to_string(), message, broadcast, live }
             };
-            journal.iter().skip(1).map(told).collect()
+            journal.iter().skip(1).filter(|recorded| is_told(recorded)).map(told).collect()
         }),
+        notices: Box::new(notices::view),
         place: Box::new(|run| match &run.origin {
             Origin::Slack(place) => Some(place.clone()),
             Origin::Terminal | Origin::Schedule => None,
@@ -75,6 +81,18 @@ fn start(slack: &StandIn, store: &Store, clock: &Clock, tempo: Tempo) -> (Outbox
         async move { outbox.run(stop).await }
     });
     (outbox, stop, running)
+}
+
+/// What speaks in the thread; the rest is what [`notices`] rests on.
+fn is_told(recorded: &Recorded) -> bool {
+    matches!(recorded.event, Event::Answered { .. } | Event::Asked { .. } | Event::Ended { .. })
+}
+
+/// A live message: it counts the answers, and has a button until there is one.
+fn question(text: &str, journal: &[Recorded]) -> Message {
+    let answers = journal.iter().filter(|recorded| matches!(recorded.event, Event::Answered { .. })).count();
+    let button = json!({ "type": "actions", "elements": [{ "type": "button", "action_id": "approve" }] });
+    Message { text: format!("{text}: {answers} answers"), blocks: if answers == 0 { vec![button] } else { Vec::new() } }
 }
 
 impl World {
@@ -114,15 +132,19 @@ impl World {
         self.asks("verify dev", Origin::Slack(SlackPlace { channel: channel.to_owned(), thread_ts: None })).await
     }
 
+    async fn record(&self, run: RunId, event: Event) {
+        self.store.signal(run, &[event], self.clock.now()).await.unwrap();
+    }
+
     async fn goes_on(&self, run: RunId) {
         let answered = Event::Answered { step: StepId("s".to_owned()), answer: Answer::WaitOn, actor: Actor::Alch };
-        self.store.signal(run, &[answered], self.clock.now()).await.unwrap();
+        self.record(run, answered).await;
     }
 
     async fn ends(&self, run: RunId) {
         let outcome = Outcome::Succeeded;
         let ended = Event::Ended { outcome, summary: String::new(), rules: BTreeMap::new(), next: Vec::new() };
-        self.store.signal(run, &[ended], self.clock.now()).await.unwrap();
+        self.record(run, ended).await;
     }
 
     async fn idle(&self) {

@@ -489,6 +489,7 @@ pub fn all() -> BTreeMap<&'static str, Story> {
 pub fn in_context<T>(view: impl FnOnce(&ViewContext<'_>) -> T) -> T {
     let environment = Environment {
         name: "dev".to_owned(),
+        escalation: String::new(),
         account: Some("111122223333".to_owned()),
         region: "us-east-1".to_owned(),
         role_arn: None,

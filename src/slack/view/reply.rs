@@ -74,10 +74,12 @@ pub fn refused(refusal: &impl std::fmt::Display) -> Message {
     draft.finish()
 }
 
-/// How commands are used, in the words of `command`.
+/// How commands are used, in the words of `command`: a section for each of its paragraphs, as one alone cannot hold all.
 pub fn help(text: &str) -> Message {
     let mut draft = Draft::new();
-    draft.section(Markup::written(text).cut(2800));
+    for paragraph in text.split("\n\n") {
+        draft.section(Markup::written(paragraph).cut(2800));
+    }
     draft.finish()
 }
 

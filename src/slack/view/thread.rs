@@ -28,6 +28,8 @@ pub struct ThreadMessage {
     pub message: Message,
     /// Whether the channel sees it too.
     pub broadcast: bool,
+    /// Whether it may change as the journal grows, and is brought up to date where it stands.
+    pub live: bool,
 }
 
 /// The thread as far as the journal goes. A longer journal only adds messages.
@@ -60,7 +62,7 @@ impl Teller<'_> {
         let bad_end = self.run.ended.as_ref().is_some_and(|ended| {
             ended.outcome == Outcome::Failed || matches!(self.run.command, Command::Rollback { .. })
         });
-        Some(ThreadMessage { key: recorded.seq.to_string(), message, broadcast: bad_end })
+        Some(ThreadMessage { key: recorded.seq.to_string(), message, broadcast: bad_end, live: false })
     }
 
     /// Signals, of which only the first counts: what they mean depends on the run before them.

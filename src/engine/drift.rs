@@ -1,0 +1,67 @@
+//! How the world differs from the one that a plan was approved for, in words. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{Plan, StepKind, World};
+
+/// What is different, a sentence each, plain text. Never empty for plans of different digests.
+pub(super) fn differences(approved: &Plan, now: &Plan) -> Vec<String> {
+    let mut differences = Vec::new();
+    let (before, after) = (found(approved), found(now));
+    for (rule, state) in &after {
+        match before.get(rule) {
+            Some(was) if was == state => {}
+            Some(was) => differences.push(format!("{rule} was {was}, and is {state} now.")),
+            None => differences.push(format!("{rule} is part of the plan now.")),
+        }
+    }
+    let gone = before.keys().filter(|rule| !after.contains_key(*rule));
+    differences.extend(gone.map(|rule| format!("{rule} is not part of the plan any more.")));
+    if let (Some(before), Some(after)) = (&approved.world, &now.world) {
+        differences.extend(of_worlds(before, after));
+    }
+    if differences.is_empty() {
+        differences.push("The steps of the plan are different.".to_owned());
+    }
+    differences
+}
+
+/// The states that the plan's steps begin from.
+fn found(plan: &Plan) -> BTreeMap<&str, &'static str> {
+    let states = plan.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::SetRule { rule, from, .. } => Some((rule.name.as_str(), from.word())),
+        _ => None,
+    });
+    states.collect()
+}
+
+fn of_worlds(before: &World, after: &World) -> Vec<String> {
+    let mut differences = Vec::new();
+    for alarm in after.alarms.iter().filter(|alarm| !before.alarms.contains(alarm)) {
+        differences.push(format!("The alarm {alarm} is in ALARM now."));
+    }
+    for alarm in before.alarms.iter().filter(|alarm| !after.alarms.contains(alarm)) {
+        differences.push(format!("The alarm {alarm} is not in ALARM any more."));
+    }
+    match (&before.version, &after.version) {
+        (Some(was), Some(is)) if was != is => {
+            differences.push(format!("The version was {}, and is {} now.", was.name(), is.name()));
+        }
+        (Some(was), None) => differences.push(format!("The version was {}, and cannot be read now.", was.name())),
+        (None, Some(is)) => differences.push(format!("The version can be read now: {}.", is.name())),
+        _ => {}
+    }
+    for (name, verdict) in &after.safeguards {
+        match before.safeguards.get(name) {
+            Some(was) if was == verdict => {}
+            Some(was) => {
+                differences.push(format!("The safeguard {name} was {}, and is {} now.", was.word(), verdict.word()));
+            }
+            None => differences.push(format!("The safeguard {name} is asked for now: {}.", verdict.word())),
+        }
+    }
+    if before.settings != after.settings {
+        differences.push("The configuration of the environment has changed.".to_owned());
+    }
+    differences
+}

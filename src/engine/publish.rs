@@ -1,0 +1,43 @@
+//! Tells stakeholders by the ways that are the engine's own: SNS topics. Slack is told by whoever tells Slack.
+
+use jiff::SignedDuration;
+
+use super::execute::{Drive, Place, Turn};
+use super::later;
+use crate::domain::{Destination, Event, Moment, Run};
+use crate::notice;
+use crate::store::StoreError;
+
+/// Between two tries to publish.
+const RETRY: SignedDuration = SignedDuration::from_secs(15);
+
+impl Drive<'_> {
+    /// Publishes a notice. At least once: a crash between SNS's answer and its record publishes again, because a notice
+    /// twice is better than none.
+    pub(super) async fn publish(
+        &self,
+        place: &Place,
+        run: &Run,
+        moment: Moment,
+        to: Destination,
+    ) -> Result<Turn, StoreError> {
+        let Destination::Topic(topic) = &to else { return Ok(Turn::Again) };
+        let inner = &self.engine.0;
+        let notice = notice::compose(run, &place.environment, moment, "/alch");
+        let now = inner.clock.now();
+        let event = match place.aws.publish(topic, &notice.subject, &notice.text).await {
+            Ok(receipt) => Event::Delivered { moment, to, receipt },
+            Err(error) => {
+                let since = run.trouble.as_ref().map_or(now, |(_, since, _)| *since);
+                let patience = place.environment.notify.patience;
+                if error.is_transient() && now.duration_since(since) < patience {
+                    let problem = format!("{topic} could not be told: {error}");
+                    Event::Troubled { step: None, problem, retry_at: later(now, RETRY) }
+                } else {
+                    Event::Undelivered { moment, to, problem: error.to_string() }
+                }
+            }
+        };
+        self.record(vec![event]).await
+    }
+}
