@@ -76,6 +76,44 @@ fn last(world: &World, user: &str) -> String {
 }
 
 #[test]
+fn what_acts_in_production_waits_for_somebody_else_and_then_runs() {
+    story(async |world| {
+        let on = world.enabled("prod");
+        world.alice().types("disable signal-generated prod").await;
+        world.passes(SignedDuration::from_mins(1)).await;
+        let digest = world.run(R1).await.open_round().expect("it asks").digest.clone();
+        assert_eq!(world.enabled("prod"), on, "nothing is done before");
+        world.alice().types(&format!("approve R-1 {digest}")).await;
+        assert!(last(world, "U0ALICE").contains("asked for this yourself"), "{}", last(world, "U0ALICE"));
+        world.bob().types("approve R-1 0123456789ab").await;
+        assert!(last(world, "U0BOB").contains("older plan"), "{}", last(world, "U0BOB"));
+        assert_eq!(world.enabled("prod"), on);
+        world.bob().types(&format!("approve R-1 {digest}")).await;
+        assert!(last(world, "U0BOB").contains("1 of 1"), "{}", last(world, "U0BOB"));
+        let run = world.until_ended(R1).await;
+        assert_eq!(run.ended.unwrap().outcome, Outcome::Succeeded);
+        assert!(!world.is_enabled("prod", "signal-generated"));
+    });
+}
+
+#[test]
+fn a_cancelled_run_is_begun_anew_with_new_approvals() {
+    story(async |world| {
+        world.alice().types("disable signal-generated prod").await;
+        world.alice().types("cancel R-1").await;
+        assert_eq!(world.until_ended(R1).await.ended.unwrap().outcome, Outcome::Cancelled);
+        let retry = button(world, "retry", "R-1").await;
+        world.bob().clicks_stale(&retry, "retry").await;
+        let anew = world.run(RunId(2)).await;
+        assert_eq!(anew.actor.to_string(), "<@U0BOB>");
+        assert!(anew.open_round().is_some_and(|round| round.approvals.is_empty()), "what was approved before is not");
+        assert!(last(world, "U0BOB").contains("R-2"), "{}", last(world, "U0BOB"));
+        world.bob().types("cancel R-2").await;
+        world.until_ended(RunId(2)).await;
+    });
+}
+
+#[test]
 fn clicks_at_the_same_instant_are_counted_right_and_each_is_answered_once() {
     story(async |world| {
         let digest = asks(world, 2).await;

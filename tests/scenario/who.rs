@@ -23,17 +23,6 @@ fn guests_and_people_of_other_organisations_may_not_act() {
 }
 
 #[test]
-fn production_needs_approval_for_everything_that_acts() {
-    story(async |world| {
-        for command in ["enable all prod", "disable all prod", "rollback prod", "restore prod"] {
-            world.alice().types(command).await;
-        }
-        nothing_was_started(world).await;
-        assert_snapshot!("production_refused", world.alice().sees());
-    });
-}
-
-#[test]
 fn commands_are_taken_in_the_configured_channels_only() {
     story(async |world| {
         world.slack.types_in("U0ALICE", "C0RANDOM", "/alch enable signal-generated dev").await;
