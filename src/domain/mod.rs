@@ -13,6 +13,7 @@ mod notice;
 mod plan;
 mod roles;
 mod run;
+mod span;
 mod version;
 
 pub use approval::{Approval, PlannedApproval, Round, Subject};
@@ -31,4 +32,5 @@ pub use notice::{Delivery, Destination, Moment};
 pub use plan::{PLAN_VERSION, Plan, PlanDigest, Step, StepKind, World};
 pub use roles::{Membership, Memberships, Principal, Role};
 pub use run::{Ended, Outcome, Pause, Phase, Run, SkipRequest, StepProgress, StepStatus};
+pub use span::span;
 pub use version::{AlarmChange, Version};

@@ -70,7 +70,7 @@ impl Requests {
             }
         });
         Ok(match decided.await? {
-            Ok(run) => Response::Say(view::decided(&run, &about, &asked.command, Some(environment))),
+            Ok(run) => Response::Say(counted(&run, &about, decision)),
             Err(declined) => Response::Refuse(view::refused(&declined)),
         })
     }
@@ -102,11 +102,9 @@ impl Requests {
         let decided = self.0.engine.store().decide(run.id, now, |run| {
             steering.say(run, &asked.command).map_err(|pointless| pointless_to_people(&pointless, run))
         });
-        let environment = self.0.config.environments.get(&run.environment);
-        Ok(match (decided.await?, &asked.command) {
-            (Ok(run), Command::Answer { answer, .. }) => Response::Say(view::answer_accepted(&run, *answer)),
-            (Ok(run), command) => Response::Say(view::steered(&run, command, environment, &self.0.house.command_word)),
-            (Err(said), _) => Response::Refuse(said),
+        Ok(match decided.await? {
+            Ok(run) => Response::Say(steered(&run, &asked.command, steering.escalation)),
+            Err(said) => Response::Refuse(said),
         })
     }
 
@@ -177,6 +175,32 @@ fn as_asked_now(command: &Command, now: jiff::Timestamp) -> Command {
             reason: reason.clone(),
         },
         other => other.clone(),
+    }
+}
+
+/// The answer to a decision that counts; `run` is as it left it.
+fn counted(run: &Run, about: &Subject, decision: Decision<'_>) -> Message {
+    match (decision, run.round(about)) {
+        (Decision::Approve { .. }, Some(round)) => view::approved(run, round),
+        (Decision::Approve { .. }, None) => view::stale_click(run),
+        (Decision::Reject { .. }, _) => view::rejected(run),
+        (Decision::Override { safeguard, .. }, _) => view::overridden(run, safeguard),
+    }
+}
+
+/// The answer to what was said to a run; `run` is as it left it.
+fn steered(run: &Run, command: &Command, escalation: Option<&str>) -> Message {
+    match command {
+        Command::Pause { .. } => view::paused(run),
+        Command::Object { .. } => view::objected(run),
+        Command::Resume { .. } => view::resumed(run),
+        Command::Retry { .. } => view::retrying(run),
+        Command::Skip { .. } => {
+            view::skip_asked(run, run.plan.as_ref().is_some_and(|(plan, _)| plan.approval.is_some()))
+        }
+        Command::Escalate { .. } => view::escalated(run, escalation.unwrap_or_default()),
+        Command::Answer { answer, .. } => view::answer_accepted(run, *answer),
+        _ => view::cancel_accepted(run),
     }
 }
 

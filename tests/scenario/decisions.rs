@@ -204,7 +204,7 @@ fn an_overridden_safeguard_takes_one_approval_more() {
         let run = world.run(R1).await;
         assert_eq!(run.rounds[0].needed, 2);
         assert!(run.blocking().is_empty());
-        assert!(last(world, "U0BOB").contains("0 of 2"), "{}", last(world, "U0BOB"));
+        assert!(last(world, "U0BOB").contains("2 approvals"), "{}", last(world, "U0BOB"));
         ends(world).await;
     });
 }

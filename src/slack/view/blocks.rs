@@ -1,6 +1,6 @@
 //! Builds a message block by block, within Slack's limits, together with the text that says the same.
 //!
-//! Every method adds to both, so that neither can know more than the other.
+//! Methods add to both, so that neither can know more than the other.
 
 use serde_json::{Value, json};
 
@@ -154,6 +154,11 @@ impl Draft {
             self.add(json!({"type": "context", "elements": [mrkdwn(&md!("… and {} more rows", left_out))]}));
         }
         self.text.push(Markup::join(lines, "\n"));
+    }
+
+    /// What to type instead of buttons that stand far below: for the text only, which is cut from below.
+    pub fn typed(&mut self, instead: Markup) {
+        self.text.push(instead);
     }
 
     /// Buttons in a row. `instead` tells the text how to do the same by typing.

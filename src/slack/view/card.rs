@@ -5,10 +5,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::blocks::{Button, Confirm, Draft, Style};
+use super::blocks::Draft;
 use super::markup::{Markup, clip, md};
-use super::{ViewContext, action, checks, words};
-use crate::domain::{Answer, Command, Ended, Phase, Run, StepKind, StepProgress, StepStatus};
+use super::{ViewContext, buttons, checks, notices, plan, signals, words};
+use crate::domain::{Command, Ended, Phase, Round, Run, StepId, StepKind, StepProgress, StepStatus, Subject};
 use crate::slack::message::Message;
 
 /// Steps that are shown; longer plans are folded around the step under way.
@@ -36,7 +36,8 @@ pub fn card(run: &Run, context: &ViewContext<'_>, now: Timestamp) -> Message {
     }
     draft.lines(steps(run, now));
     draft.lines(run.disabled.iter().flatten().map(checks::rule_outcome));
-    draft.buttons(buttons(run), typed_instead(run, context));
+    let (buttons, instead) = buttons::of(run, context);
+    draft.buttons(buttons, instead);
     draft.context(small_print(run, context, now));
     draft.finish()
 }
@@ -45,11 +46,11 @@ pub fn card(run: &Run, context: &ViewContext<'_>, now: Timestamp) -> Message {
 /// event can change it.
 pub fn card_changes_at(run: &Run, context: &ViewContext<'_>, now: Timestamp) -> Option<Timestamp> {
     let moving = match run.phase() {
-        Phase::Running | Phase::Planning | Phase::Undoing => {
+        Phase::Running | Phase::Planning | Phase::Undoing | Phase::Paused => {
             run.trouble.is_some()
                 || run.current().and_then(|step| window(run, step)).is_some_and(|window| now < window.until())
         }
-        Phase::Waiting | Phase::Approving | Phase::Scheduled | Phase::Paused | Phase::Asking | Phase::Ended(_) => false,
+        Phase::Waiting | Phase::Approving | Phase::Scheduled | Phase::Asking | Phase::Ended(_) => false,
     };
     moving.then(|| now + context.card_refresh.max(SignedDuration::from_secs(1)))
 }
@@ -66,6 +67,17 @@ fn remarks(run: &Run, context: &ViewContext<'_>, now: Timestamp) -> Vec<Markup> 
             &run.environment,
             holder
         ));
+    }
+    if let Some(round) = run.open_round() {
+        lines.extend(question(run, round));
+    } else if let (Phase::Scheduled, Some(at)) = (run.phase(), run.starts_at()) {
+        lines.push(md!("🗓️ Begins by itself {}; before that, the world is looked at again.", Markup::day(at)));
+    }
+    if let Some(pause) = &run.paused {
+        let word = if pause.objection { "✋ Objection by" } else { "⏸️ Paused by" };
+        let why = pause.reason.as_deref().map(|why| format!(": {}", clip(why, 400))).unwrap_or_default();
+        lines.push(md!("{} {} {}{}", word, Markup::actor(&pause.actor), Markup::day(pause.at), why));
+        lines.push(md!("Nothing new begins. {}", signals::watched(run)));
     }
     if let Some((question, until)) = run.steps.iter().find_map(|step| step.question.as_ref()) {
         lines.push(md!("❓ {}", Markup::prose(&clip(question, 900))));
@@ -95,6 +107,42 @@ fn remarks(run: &Run, context: &ViewContext<'_>, now: Timestamp) -> Vec<Markup> 
     lines
 }
 
+/// The question for approval that stands open.
+fn question(run: &Run, round: &Round) -> Vec<Markup> {
+    let until = Markup::day(round.until);
+    if let Command::Rollback { .. } = run.command {
+        let environment = &run.environment;
+        let rules = run.steps.iter().flat_map(|progress| match &progress.step.kind {
+            StepKind::DisableAll { rules, .. } => rules.as_slice(),
+            _ => &[],
+        });
+        let rules: Vec<Markup> = rules.take(30).map(|rule| Markup::from(clip(&rule.name, 90))).collect();
+        let title = md!("Turn off all {} rules of {}?", rules.len(), environment).bold();
+        return vec![
+            md!("🛑 {} {}", title, Markup::join(rules, ", ")),
+            md!(
+                "One click by any responder starts it, whoever asked; no second person is needed. Open until {}.",
+                until
+            ),
+        ];
+    }
+    let given = round.approvals.len();
+    let needed = words::count(i64::from(round.needed), "approval");
+    let title = |step: &StepId| run.step(step).map_or_else(String::new, |step| clip(&step.step.kind.title(), 90));
+    let about = match &round.subject {
+        Subject::Plan => md!("its plan"),
+        Subject::Step(step) => md!("“{}”", title(step)),
+        Subject::Skip(step) => md!("leaving out “{}”", title(step)),
+    };
+    let mut lines =
+        vec![md!("🖐️ {} of {} for {}, until {}; the buttons are in the thread.", given, needed, about, until)];
+    let blocking = run.blocking();
+    if round.subject == Subject::Plan && !blocking.is_empty() {
+        lines.push(md!("⛔ {}: {}", md!("It cannot be approved").bold(), plan::titles(&blocking)));
+    }
+    lines
+}
+
 /// How it ended and what to do.
 fn end(run: &Run, ended: &Ended, context: &ViewContext<'_>) -> Vec<Markup> {
     let mut lines = vec![Markup::prose(&clip(&ended.summary, 1200))];
@@ -102,6 +150,10 @@ fn end(run: &Run, ended: &Ended, context: &ViewContext<'_>) -> Vec<Markup> {
     if !ended.next.is_empty() {
         lines.push(md!("*To undo or go on:*"));
         lines.push(next_commands(&ended.next, context));
+    }
+    lines.extend(notices::approved_by(run));
+    if let Command::Hold { .. } | Command::Release { .. } = run.command {
+        return lines;
     }
     lines.push(md!("Ended {}, after {}.", Markup::day(ended.at), words::between(run.requested_at, ended.at)));
     lines
@@ -118,7 +170,8 @@ pub fn next_commands(next: &[String], context: &ViewContext<'_>) -> Markup {
 
 fn steps(run: &Run, now: Timestamp) -> Vec<Markup> {
     // The emergency path is told rule by rule instead.
-    if run.disabled.is_some() {
+    let rollback = matches!(run.command, Command::Rollback { .. });
+    if run.disabled.is_some() || (rollback && run.steps.iter().all(|step| step.started_at.is_none())) {
         return Vec::new();
     }
     let all = run.steps.len();
@@ -153,6 +206,9 @@ fn step_line(run: &Run, progress: &StepProgress, now: Timestamp) -> Markup {
         }
         StepStatus::Done => md!("{} {} — {}{}", mark, title, word, result(progress)),
         StepStatus::Already => md!("{} {} — {}", mark, title, already(progress)),
+        StepStatus::Failed | StepStatus::Unknown if progress.question.is_some() => {
+            md!("❓ {} — {}, asks a person", title.bold(), word)
+        }
         StepStatus::Failed
         | StepStatus::Inconclusive
         | StepStatus::Unknown
@@ -258,80 +314,6 @@ fn bar(elapsed: SignedDuration, total: SignedDuration) -> String {
     let share = elapsed.as_secs_f64() / total.as_secs_f64().max(1.0);
     let full = (1..=BAR).filter(|cell| f64::from(*cell) <= share * f64::from(BAR)).count();
     (0..BAR as usize).map(|cell| if cell < full { '▓' } else { '░' }).collect()
-}
-
-fn buttons(run: &Run) -> Vec<Button> {
-    let mut buttons = Vec::new();
-    if run.ended.is_some() || run.undoing.is_some() {
-        return buttons;
-    }
-    if run.phase() == Phase::Asking {
-        let asking = run.steps.iter().find(|progress| progress.question.is_some());
-        // With the step, so that the button of an old card does not answer a newer question.
-        let value = asking.map_or_else(|| run.id.to_string(), |asking| format!("{} {}", run.id, asking.step.id));
-        buttons.push(answer_button(run, &value, Answer::WaitOn));
-        buttons.push(answer_button(run, &value, Answer::Continue));
-        buttons.push(answer_button(run, &value, Answer::Undo));
-    }
-    if can_cancel(run) {
-        buttons.push(Button {
-            label: "Cancel".to_owned(),
-            action: action::CANCEL,
-            value: run.id.to_string(),
-            style: Style::Danger,
-            confirm: Some(Confirm {
-                title: format!("Cancel {}?", run.id),
-                text: format!(
-                    "{} stops at its next safe point. What it has done so far stays, and it says what state things are in.",
-                    clip(&words::subject(&run.command), 120)
-                ),
-                yes: "Cancel the run",
-                no: "Let it go on",
-            }),
-        });
-    }
-    buttons
-}
-
-fn answer_button(run: &Run, value: &str, answer: Answer) -> Button {
-    let (label, action, style) = match answer {
-        Answer::WaitOn => ("Wait on", action::ANSWER_WAIT, Style::Primary),
-        Answer::Continue => ("Continue unproven", action::ANSWER_CONTINUE, Style::Plain),
-        Answer::Undo => ("Undo", action::ANSWER_UNDO, Style::Danger),
-        Answer::Retry => ("Try again", action::RETRY, Style::Primary),
-    };
-    let confirm = (answer == Answer::Undo).then(|| Confirm {
-        title: format!("Undo {}?", run.id),
-        text: format!("What this run changed in {} is changed back, and the run ends.", clip(&run.environment, 100)),
-        yes: "Undo it",
-        no: "Keep it",
-    });
-    Button { label: label.to_owned(), action, value: value.to_owned(), style, confirm }
-}
-
-/// A rollback is not to be stopped halfway, and what is stopping already needs no second click.
-fn can_cancel(run: &Run) -> bool {
-    run.ended.is_none()
-        && run.cancel.is_none()
-        && run.preempted.is_none()
-        && run.undoing.is_none()
-        && !matches!(run.command, Command::Rollback { .. })
-}
-
-/// What the buttons do, for those who read the text only.
-fn typed_instead(run: &Run, context: &ViewContext<'_>) -> Markup {
-    let typed = |command: String| Markup::code(&format!("{} {command}", context.command_word));
-    let mut lines = Vec::new();
-    if run.phase() == Phase::Asking {
-        lines.extend(
-            [Answer::WaitOn, Answer::Continue, Answer::Undo]
-                .map(|answer| md!("To answer: {}", typed(Command::Answer { run: run.id, answer }.text()))),
-        );
-    }
-    if can_cancel(run) {
-        lines.push(md!("To stop it: {}", typed(Command::Cancel { run: run.id }.text())));
-    }
-    Markup::join(lines, "\n")
 }
 
 fn small_print(run: &Run, context: &ViewContext<'_>, now: Timestamp) -> Markup {

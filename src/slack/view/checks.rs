@@ -96,6 +96,23 @@ pub fn line(check: &Check) -> Markup {
     }
 }
 
+/// A check whose verdict is not what it was, or an alarm whose state is not. What is new counts as well unless it says
+/// otherwise.
+pub fn changed(before: &[Check], check: &Check) -> Option<Markup> {
+    let earlier = before.iter().find(|earlier| earlier.name == check.name && earlier.title == check.title);
+    let is_alarm = check.name.starts_with("alarm");
+    let differs = match earlier {
+        Some(earlier) => earlier.verdict != check.verdict || (is_alarm && earlier.value != check.value),
+        None => check.verdict > Verdict::Inconclusive,
+    };
+    let was = match earlier {
+        Some(earlier) if is_alarm => format!(" (was {})", clip(&earlier.value, 120)),
+        Some(earlier) => format!(" (was {})", earlier.verdict.word()),
+        None => String::new(),
+    };
+    differs.then(|| md!("{}{}", line(check), was))
+}
+
 /// The checks that decided, with why and what to do: those of the worst verdict, for the rest is in the table. Checks
 /// with the same reason share a line.
 fn mends(checks: &[Check]) -> Vec<Markup> {
@@ -122,7 +139,11 @@ fn mends(checks: &[Check]) -> Vec<Markup> {
 /// What follows for the run from a gate that did not pass.
 fn consequence(run: &Run, progress: &StepProgress) -> Markup {
     let on_failure = run.plan.as_ref().map(|(plan, _): &(Plan, _)| plan.on_gate_failure);
+    let asks = run.plan.as_ref().is_some_and(|(plan, _)| plan.approval.is_some());
     match (progress.status, on_failure) {
+        (StepStatus::Failed | StepStatus::Unknown, Some(OnGateFailure::Hold)) if asks => {
+            md!("{} holds on a failed gate: nothing new begins, and the rules stay as they are.", &run.environment)
+        }
         (StepStatus::Failed | StepStatus::Unknown, Some(OnGateFailure::Hold)) => {
             md!("{} holds on a failed gate: the run stops here and leaves the rules as they are.", &run.environment)
         }

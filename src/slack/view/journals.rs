@@ -1,11 +1,14 @@
 //! Journals as runs write them, told by hand for the tests of the views.
 
+mod production;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::ViewContext;
 use crate::domain::*;
+pub use production::*;
 
 /// A journal that is being told. Time moves only by [`Story::after`].
 #[derive(Clone)]
@@ -482,6 +485,22 @@ pub fn all() -> BTreeMap<&'static str, Story> {
         ("troubled", troubled()),
         ("preempted", preempted()),
         ("cannot_be_asked", cannot_be_asked()),
+        ("promoted", promoted()),
+        ("rejected_with_a_reason", rejected_with_a_reason()),
+        ("expired", expired()),
+        ("drifted_and_approved_again", drifted_and_approved_again()),
+        ("overridden_and_scheduled", overridden_and_scheduled()),
+        ("objected_and_resumed", objected_and_resumed()),
+        ("failed_and_retried", failed_and_retried()),
+        ("skipped_in_production", skipped_in_production()),
+        ("go_ahead_of_a_step", go_ahead_of_a_step()),
+        ("untold", untold()),
+        ("rollback_offered", rollback_offered()),
+        ("rollback_clicked", rollback_clicked()),
+        ("rollback_lapsed", rollback_lapsed()),
+        ("frozen", frozen()),
+        ("unfrozen", unfrozen()),
+        ("paused_and_skipped_in_dev", paused_and_skipped_in_dev()),
     ])
 }
 
@@ -519,8 +538,19 @@ pub fn in_context<T>(view: impl FnOnce(&ViewContext<'_>) -> T) -> T {
         notify: Notify::default(),
         promote_from: None,
     };
+    let group = |id: &str| vec![Principal(id.to_owned())];
+    let prod = Environment {
+        name: "prod".to_owned(),
+        account: Some("444455556666".to_owned()),
+        approval: ApprovalRule::Required,
+        roles: Roles { approver: group("S0APPROVERS"), ..Roles::default() },
+        approvals: Approvals { overriders: group("S0LEADS"), ..Approvals::default() },
+        window: Some(Window { zone: "America/New_York".to_owned(), allow: Vec::new(), blackout: Vec::new() }),
+        promote_from: Some("dev".to_owned()),
+        ..environment.clone()
+    };
     view(&ViewContext {
-        environments: &[("dev".to_owned(), environment)].into(),
+        environments: &[("dev".to_owned(), environment), ("prod".to_owned(), prod)].into(),
         card_refresh: SignedDuration::from_secs(5),
         contacts: ("platform on-call", "head of trading systems"),
         command_word: "/alch",

@@ -8,7 +8,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::words;
-use crate::domain::{Actor, RunId};
+use crate::domain::{Actor, Destination, Principal, RunId};
 
 /// Escaped mrkdwn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +68,36 @@ impl Markup {
             Actor::Slack { user, .. } => Self::from(user),
             Actor::Terminal { user } => md!("{} (terminal)", user),
             Actor::Alch => md!("Alch"),
+        }
+    }
+
+    /// Whom a role is given to: a person or a group is mentioned; `everyone` stays a word.
+    pub fn principal(principal: &Principal) -> Self {
+        Self::mention(&principal.0).unwrap_or_else(|| Self::from(&principal.0))
+    }
+
+    /// A contact as configured: mentioned where it is a Slack id, else its text.
+    pub fn contact(contact: &str) -> Self {
+        Self::mention(contact).unwrap_or_else(|| Self::from(clip(contact, 200)))
+    }
+
+    /// A stakeholder: a channel or person of Slack, or an SNS topic.
+    pub fn destination(destination: &Destination) -> Self {
+        match destination {
+            Destination::Slack(id) if is_id(id, &['C', 'G']) => Self(format!("<#{id}>")),
+            Destination::Slack(id) => Self::mention(id).unwrap_or_else(|| Self::from(clip(id, 90))),
+            Destination::Topic(topic) => md!("SNS topic {}", clip(topic, 200)),
+        }
+    }
+
+    /// A mention of a person or a user group, if that is what the id is of.
+    fn mention(id: &str) -> Option<Self> {
+        // A word in capitals is no id: those have digits.
+        let has_digit = id.bytes().any(|b| b.is_ascii_digit());
+        match has_digit {
+            true if is_user_id(id) => Some(Self(format!("<@{id}>"))),
+            true if is_id(id, &['S']) => Some(Self(format!("<!subteam^{id}>"))),
+            true | false => None,
         }
     }
 
@@ -230,9 +260,12 @@ fn escape(text: &str) -> String {
 }
 
 fn is_user_id(user: &str) -> bool {
-    user.starts_with(['U', 'W'])
-        && user.len() <= 32
-        && user.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    is_id(user, &['U', 'W'])
+}
+
+/// Whether it is an id of Slack's with one of these first letters.
+fn is_id(id: &str, first: &[char]) -> bool {
+    id.starts_with(first) && id.len() <= 32 && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
 /// The first character, entity or `<…>` of a mrkdwn text.
@@ -263,6 +296,22 @@ mod tests {
         assert_eq!(Markup::link("https://x.y/?a=1&b=2", "here").as_str(), "<https://x.y/?a=1&amp;b=2|here>");
         let odd = Actor::Slack { user: "U1|<!here>".to_owned(), team: String::new() };
         assert_eq!(Markup::actor(&odd).as_str(), "U1|&lt;!here&gt;");
+    }
+
+    #[test]
+    fn only_ids_become_mentions() {
+        for (text, said) in [
+            ("S0ONCALL", "<!subteam^S0ONCALL>"),
+            ("U0BOB", "<@U0BOB>"),
+            ("SRE", "SRE"),
+            ("everyone", "everyone"),
+            ("S0|<!here>", "S0|&lt;!here&gt;"),
+        ] {
+            assert_eq!(Markup::principal(&Principal(text.to_owned())).as_str(), said);
+            assert_eq!(Markup::contact(text).as_str(), said);
+        }
+        assert_eq!(Markup::destination(&Destination::Slack("C0OPS".to_owned())).as_str(), "<#C0OPS>");
+        assert_eq!(Markup::destination(&Destination::Slack("C<x".to_owned())).as_str(), "C&lt;x");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! How a run looks in Slack: pure functions from a journal, or the run folded from it, to messages.
 //!
 //! The card shows the run as it is now and is rendered anew; the messages of the thread each follow from the journal up
-//! to one event and never change. Nothing here waits, asks the clock or knows how messages are sent.
+//! to one event and never change, but for the questions for approval, which show how they stand. Nothing here waits, asks the clock or knows how messages are sent.
 
+mod approval;
 mod blocks;
+mod buttons;
 mod card;
 mod checks;
 mod clicked;
@@ -12,10 +14,12 @@ mod markup;
 mod modals;
 mod notices;
 mod plain;
+mod plan;
 mod reply;
 mod show;
+mod signals;
 mod status;
-
+mod steering;
 mod terminal;
 mod thread;
 mod words;
@@ -30,14 +34,19 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 pub use card::{card, card_changes_at};
-pub use clicked::{decided, rollback_offer, rolled_back, run_made, steered};
+pub use clicked::{rollback_offer, rolled_back, run_made};
 pub use home::home;
 pub use modals::{Carried, reason, reason_form, reason_refused};
-pub use notices::{Notice, notices};
+pub use notices::{NoticeMessage, notices};
 pub use plain::plain;
-pub use reply::{Who, answer_accepted, held, help, refusal, refused, stale_click, whoami};
+pub use plan::preview;
+pub use reply::{Who, answer_accepted, cancel_accepted, held, help, refusal, refused, stale_click, whoami};
 pub use show::{runs_list, show};
 pub use status::{EnvironmentStatus, status};
+pub use steering::{
+    approved, contacts, escalated, hold_lifted, hold_placed, objected, overridden, paused, rejected, resumed, retrying,
+    skip_asked,
+};
 pub use terminal::terminal;
 pub use thread::{ThreadMessage, thread};
 

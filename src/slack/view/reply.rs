@@ -2,7 +2,7 @@
 
 use super::blocks::{Button, Draft, Style};
 use super::markup::{Markup, clip, md};
-use super::{action, words};
+use super::{action, approval, words};
 use crate::domain::{Actor, Answer, Command, Run};
 use crate::slack::message::Message;
 
@@ -80,6 +80,18 @@ pub fn help(text: &str) -> Message {
     for paragraph in text.split("\n\n") {
         draft.section(Markup::written(paragraph).cut(2800));
     }
+    draft.finish()
+}
+
+/// The cancel was recorded.
+pub fn cancel_accepted(run: &Run) -> Message {
+    let mut draft = Draft::new();
+    draft.section(md!(
+        "⏹️ {} ({}) stops at its next safe point and tells in its thread what state things are in.",
+        md!("{}", run.id).bold(),
+        clip(&words::subject(&run.command), 150),
+    ));
+    draft.lines(approval::states(run, None));
     draft.finish()
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::blocks::{Draft, MAX_TEXT};
 use super::markup::{Markup, clip, length, md};
 use super::status::run_line;
-use super::{terminal, words};
+use super::{plan, terminal, words};
 use crate::domain::{Event, Origin, Recorded, Run};
 use crate::slack::message::Message;
 
@@ -54,6 +54,11 @@ pub fn show(run: &Run, journal: &[Recorded], now: Timestamp) -> Message {
     }
     draft.lines(facts);
     draft.lines(story(journal));
+    if let Some((plan, _)) = run.plan.as_ref().filter(|(plan, _)| plan.approval.is_some()) {
+        let title = std::iter::once(Markup::from("The plan").bold());
+        draft.lines(title.chain(words::plan(&plan.steps)));
+        draft.lines(plan::safeguard_lines(&run.safeguards, &run.overridden));
+    }
     if let Some(last) = journal.last() {
         draft.context(md!("{} events; last hash {}", journal.len(), Markup::code(&clip(&last.hash, 64))));
     }
@@ -94,12 +99,32 @@ fn story(journal: &[Recorded]) -> Vec<Markup> {
     lines.into_iter().chain(middle).chain(end).collect()
 }
 
+fn with(said: Markup, why: Option<&str>) -> Markup {
+    why.map_or_else(|| said.clone(), |why| md!("{}: {}", &said, clip(why, 200)))
+}
+
 fn line(recorded: &Recorded, run: &Run) -> Markup {
     let said = match &recorded.event {
         // Terminals know no mentions; here people are named as Slack names them.
         Event::CancelRequested { actor } => md!("{} asked to cancel", Markup::actor(actor)),
         Event::Answered { actor, answer, .. } => md!("{} answered: {}", Markup::actor(actor), answer.word()),
         Event::Requested { actor, .. } => md!("{} asked", Markup::actor(actor)),
+        Event::Approved { actor, note, .. } => with(md!("{} approved", Markup::actor(actor)), note.as_deref()),
+        Event::Rejected { actor, reason, .. } => with(md!("{} rejected", Markup::actor(actor)), Some(reason)),
+        Event::Overridden { safeguard, actor, reason, .. } => {
+            with(md!("{} overrode {}", Markup::actor(actor), clip(safeguard, 60)), Some(reason))
+        }
+        Event::Paused { actor, reason, objection } => {
+            let word = if *objection { "objected" } else { "paused it" };
+            with(md!("{} {}", Markup::actor(actor), word), reason.as_deref())
+        }
+        Event::Resumed { actor } => md!("{} resumed it", Markup::actor(actor)),
+        Event::SkipRequested { step, actor, reason } => {
+            with(md!("{} asked to skip {}", Markup::actor(actor), clip(&step.0, 90)), Some(reason))
+        }
+        Event::Escalated { actor, contact, reason } => {
+            with(md!("{} called {}", Markup::actor(actor), clip(contact, 90)), Some(reason))
+        }
         other => md!("{}", clip(&terminal::said(other, run), 240)),
     };
     md!("{} {}", Markup::time(recorded.at), said)

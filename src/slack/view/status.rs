@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::blocks::Draft;
 use super::markup::{Markup, clip, md};
 use super::words;
-use crate::domain::{AlarmState, AlarmStatus, DlqDepth, RuleState, Run};
+use crate::domain::{AlarmState, AlarmStatus, DlqDepth, Hold, HoldKind, RuleState, Run};
 use crate::slack::message::Message;
 
 /// An environment as it was just observed. What could not be asked is absent, and said in `notes`.
@@ -23,6 +23,8 @@ pub struct EnvironmentStatus {
     pub dlqs: BTreeMap<String, DlqDepth>,
     /// Its alarms.
     pub alarms: BTreeMap<String, AlarmStatus>,
+    /// Its freezes and locks, by people.
+    pub holds: Vec<Hold>,
     /// The run that holds it.
     pub holder: Option<Run>,
     /// The runs that wait for it, first come first.
@@ -78,6 +80,7 @@ fn overview(environment: &EnvironmentStatus, now: Timestamp) -> Vec<Markup> {
         lines.push(md!("{} DLQ {}: {}", mark, clip(name, 90), words::depth(depth)));
     }
     lines.extend(alarms(&environment.alarms));
+    lines.extend(environment.holds.iter().filter(|hold| hold.stands(now)).take(4).map(hold));
     if let Some(holder) = &environment.holder {
         lines.push(md!("🔒 held by {}", run_line(holder, now)));
     } else {
@@ -91,6 +94,25 @@ fn overview(environment: &EnvironmentStatus, now: Timestamp) -> Vec<Markup> {
     }
     lines.extend(environment.notes.iter().take(6).map(|note| md!("⚠️ {}", clip(note, 250))));
     lines
+}
+
+/// A freeze or a lock: by whom, since when, until when, why.
+fn hold(hold: &Hold) -> Markup {
+    let mark = match hold.kind {
+        HoldKind::Freeze => "🧊",
+        HoldKind::Lock => "🔒",
+    };
+    let until = hold.until.map_or_else(|| md!("until it is lifted"), |until| md!("until {}", Markup::day(until)));
+    md!(
+        "{} {} by {} since {}, {}: {} ({})",
+        mark,
+        Markup::from(hold.kind.word()).bold(),
+        Markup::actor(&hold.by),
+        Markup::day(hold.since),
+        until,
+        clip(&hold.reason, 200),
+        hold.run,
+    )
 }
 
 fn alarms(alarms: &BTreeMap<String, AlarmStatus>) -> Vec<Markup> {

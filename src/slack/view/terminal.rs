@@ -4,7 +4,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::markup::tame;
 use super::words;
-use crate::domain::{Check, Event, Recorded, RuleState, Run, StepId, Verdict};
+use crate::domain::{Check, Destination, Event, Moment, Recorded, RuleState, Run, StepId, Subject, Verdict};
 
 /// The line of one event; `run` is the run as the event left it.
 pub fn terminal(recorded: &Recorded, run: &Run) -> String {
@@ -16,6 +16,11 @@ pub fn terminal(recorded: &Recorded, run: &Run) -> String {
 /// The time of day, UTC.
 pub fn clock(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%H:%M:%S").to_string()
+}
+
+/// A day and a time, UTC.
+fn day(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// What an event says, without markup and without its time.
@@ -93,7 +98,72 @@ pub fn said(event: &Event, run: &Run) -> String {
             let next = if next.is_empty() { String::new() } else { format!(" Next: {}", next.join("; ")) };
             format!("{} {}: {summary}{next}", run.id, outcome.word())
         }
-        _ => event.kind().replace('_', " "),
+        Event::Drifted { differences } => format!("the world has moved: {}", differences.join("; ")),
+        Event::ApprovalAsked { subject, digest, needed, until } => format!(
+            "asks for {} of {} (plan {digest}) until {}",
+            words::count(i64::from(*needed), "approval"),
+            about(subject, run),
+            clock(*until)
+        ),
+        Event::Approved { subject, actor, note, stepped_up, .. } => {
+            let note = note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+            let factor = if *stepped_up { " with a second factor" } else { "" };
+            format!("{} approved {}{factor}{note}", words::plain_actor(actor), about(subject, run))
+        }
+        Event::Rejected { subject, actor, reason, .. } => {
+            format!("{} rejected {}: {reason}", words::plain_actor(actor), about(subject, run))
+        }
+        Event::Reminded { subject } => format!("reminded of the decision about {}", about(subject, run)),
+        Event::Lapsed { subject } => format!("nobody decided in time about {}", about(subject, run)),
+        Event::Escalated { actor, contact, reason } => {
+            format!("{} called {contact}: {reason}", words::plain_actor(actor))
+        }
+        Event::Overridden { safeguard, actor, reason, .. } => {
+            format!("{} overrode the safeguard {safeguard}: {reason}", words::plain_actor(actor))
+        }
+        Event::Cleared { digest } => format!("nothing has moved; plan {digest} begins"),
+        Event::Paused { actor, reason, objection } => {
+            let what = if *objection { "objected, so the run is paused" } else { "paused the run" };
+            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("{} {what}{reason}", words::plain_actor(actor))
+        }
+        Event::Resumed { actor } => format!("{} resumed the run", words::plain_actor(actor)),
+        Event::SkipRequested { step, actor, reason } => {
+            format!("{} asked to skip “{}”: {reason}", words::plain_actor(actor), title(run, step))
+        }
+        Event::Delivered { moment, to, receipt } => format!("told {} {}: {receipt}", stakeholder(to), when(*moment)),
+        Event::Undelivered { moment, to, problem } => {
+            format!("could NOT tell {} {}: {problem}", stakeholder(to), when(*moment))
+        }
+        Event::Held { hold } => {
+            let until = hold.until.map(|until| format!(" until {}", day(until))).unwrap_or_default();
+            let by = words::plain_actor(&hold.by);
+            format!("{} is {} by {by}{until}: {}", run.environment, hold.kind.word(), hold.reason)
+        }
+        Event::Released { hold } => format!("{} is not {} any more", run.environment, hold.word()),
+    }
+}
+
+/// What a decision is about.
+fn about(subject: &Subject, run: &Run) -> String {
+    match subject {
+        Subject::Plan => "the plan".to_owned(),
+        Subject::Step(step) => format!("“{}”", title(run, step)),
+        Subject::Skip(step) => format!("skipping “{}”", title(run, step)),
+    }
+}
+
+fn stakeholder(destination: &Destination) -> &str {
+    match destination {
+        Destination::Slack(id) => id,
+        Destination::Topic(topic) => topic,
+    }
+}
+
+fn when(moment: Moment) -> &'static str {
+    match moment {
+        Moment::Before => "before it begins",
+        Moment::After => "of the end",
     }
 }
 

@@ -1,13 +1,28 @@
 //! The views as stories: what people read of whole journals, and what must hold for any.
 
 mod limits;
+mod notices;
 mod stories;
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::ThreadMessage;
 use crate::slack::message::Message;
+
+/// A thread of a longer journal has what the shorter one's has, in its order; only what is live may say something else.
+fn grows(part: &[ThreadMessage], whole: &[ThreadMessage]) {
+    assert!(part.len() <= whole.len());
+    for (earlier, later) in part.iter().zip(whole) {
+        assert_eq!(
+            (&earlier.key, earlier.live, earlier.broadcast),
+            (&later.key, later.live, later.broadcast),
+            "a key vanished or moved"
+        );
+        assert!(earlier.live || earlier.message == later.message, "{} changed", earlier.key);
+    }
+}
 
 /// A message as one reads it: a line a block, times as their UTC fallback in braces.
 fn read(message: &Message) -> String {

@@ -1,22 +1,25 @@
 //! The thread of a run: which events speak, and what they say.
 //!
-//! Each message follows from the journal up to its event and nothing later, so it never changes once it is posted, and
-//! posting on after a restart is comparing keys. Steps that go well are silent where the gate speaks for them.
+//! A question for approval is live: it shows how it stands now. Every other message follows from the journal up to its
+//! event and nothing later, so it never changes once it is posted, and posting on after a restart is comparing keys.
+//! Steps that go well are silent where the gate speaks for them.
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::approval::{self, Question};
 use super::blocks::Draft;
 use super::markup::{Markup, clip, md};
-use super::{ViewContext, card, checks, words};
+use super::signals::{self, Signal};
+use super::{ViewContext, buttons, card, checks, notices, plan, words};
 use crate::domain::{
-    Answer, Change, Command, Environment, Event, Facts, OnGateFailure, OnInconclusive, Outcome, Plan, PlanDigest,
-    Recorded, Run, StepId, StepKind, StepProgress, StepStatus,
+    Change, Check, Command, Environment, Event, Hold, HoldKind, Moment, Outcome, Recorded, RuleState, Run, StepId,
+    StepKind, StepProgress, StepStatus, Subject, Verdict,
 };
 use crate::slack::message::Message;
 
 /// Trouble is told when it lasts: from this on between its beginning and the next try. The card tells it at once.
 const LASTING_TROUBLE: SignedDuration = SignedDuration::from_secs(30);
-/// Lines of a plan, or of changes, that a message spells out.
+/// Lines of changes or differences that a message spells out.
 const MAX_LINES: usize = 24;
 
 /// One message of a thread.
@@ -28,16 +31,35 @@ pub struct ThreadMessage {
     pub message: Message,
     /// Whether the channel sees it too.
     pub broadcast: bool,
-    /// Whether it may change as the journal grows, and is brought up to date where it stands.
+    /// Whether it shows how things stand now: then a longer journal may change it, and it is updated in place.
     pub live: bool,
 }
 
-/// The thread as far as the journal goes. A longer journal only adds messages.
+/// The thread as far as the journal goes. A longer journal adds messages, and changes only those that are live.
 pub fn thread(journal: &[Recorded], context: &ViewContext<'_>) -> Vec<ThreadMessage> {
     let Some((first, rest)) = journal.split_first() else { return Vec::new() };
     let Some(run) = Run::from_journal(std::slice::from_ref(first)) else { return Vec::new() };
-    let mut teller = Teller { run, context, plans: 0, trouble_told: None };
-    rest.iter().filter_map(|recorded| teller.tell(recorded)).collect()
+    let mut teller = Teller { run, context, plans: 0, trouble_told: None, questions: Vec::new() };
+    let told: Vec<Told> = rest.iter().filter_map(|recorded| teller.tell(recorded)).collect();
+    let Teller { run, questions, .. } = teller;
+    let render = |told| match told {
+        Told::Once(message) => Some(message),
+        Told::Live { key, question } => {
+            let message = approval::message(questions.get(question)?, &run, context)?;
+            Some(ThreadMessage { key, message, broadcast: false, live: true })
+        }
+    };
+    told.into_iter().filter_map(render).collect()
+}
+
+/// What an event is told as.
+enum Told {
+    Once(ThreadMessage),
+    /// A question, rendered when the whole journal is known.
+    Live {
+        key: String,
+        question: usize,
+    },
 }
 
 /// Walks through a journal and knows no more of the run than had happened at each event.
@@ -47,52 +69,75 @@ struct Teller<'a> {
     plans: usize,
     /// When the trouble began that was told last.
     trouble_told: Option<Timestamp>,
+    questions: Vec<Question>,
 }
 
 impl Teller<'_> {
-    fn tell(&mut self, recorded: &Recorded) -> Option<ThreadMessage> {
+    fn tell(&mut self, recorded: &Recorded) -> Option<Told> {
+        let event = &recorded.event;
         let over = self.run.ended.is_some();
-        let draft = self.before(&recorded.event);
-        self.run.apply(recorded);
-        if over {
+        let draft = if let Event::Delivered { moment, to, .. } | Event::Undelivered { moment, to, .. } = event {
+            let before = self.run.clone();
+            self.run.apply(recorded);
+            notices::told(&before, &self.run, *moment, to)?
+        } else if over && !matches!(event, Event::Escalated { .. }) {
             // A signal that came too late: it changed nothing, and the end was already told.
+            self.run.apply(recorded);
             return None;
-        }
-        let message = draft.or_else(|| self.after(&recorded.event))?.finish();
-        let bad_end = self.run.ended.as_ref().is_some_and(|ended| {
-            ended.outcome == Outcome::Failed || matches!(self.run.command, Command::Rollback { .. })
-        });
-        Some(ThreadMessage { key: recorded.seq.to_string(), message, broadcast: bad_end, live: false })
+        } else if signals::is_signal(event) {
+            let before = self.run.clone();
+            self.run.apply(recorded);
+            self.note_overrides();
+            Signal { before: &before, after: &self.run, context: self.context }.told(recorded)?
+        } else if let Event::Checked { step, checks } = event {
+            let before = self.run.step(step).map(|progress| progress.checks.clone()).unwrap_or_default();
+            self.run.apply(recorded);
+            self.watched(step, &before, checks)?
+        } else {
+            self.run.apply(recorded);
+            if let Event::ApprovalAsked { .. } = event {
+                return self.ask(recorded.seq);
+            }
+            self.after(event)?
+        };
+        let calls = matches!(event, Event::Escalated { .. });
+        let bad_end = !over
+            && self.run.ended.as_ref().is_some_and(|ended| {
+                let rollback = matches!(self.run.command, Command::Rollback { .. });
+                ended.outcome == Outcome::Failed || (rollback && ended.outcome != Outcome::Expired)
+            });
+        let broadcast = calls || bad_end;
+        Some(Told::Once(ThreadMessage {
+            key: recorded.seq.to_string(),
+            message: draft.finish(),
+            broadcast,
+            live: false,
+        }))
     }
 
-    /// Signals, of which only the first counts: what they mean depends on the run before them.
-    fn before(&self, event: &Event) -> Option<Draft> {
-        let run = &self.run;
-        let text = match event {
-            Event::Answered { step, answer, actor } => {
-                run.step(step)?.question.as_ref()?;
-                let chose = match answer {
-                    Answer::WaitOn => "wait on for traffic",
-                    Answer::Continue => "continue although it is not proven",
-                    Answer::Undo => "undo what this run did",
-                    Answer::Retry => "try the step again",
-                };
-                md!("🗳️ {} chose to {}.", Markup::actor(actor), Markup::from(chose).bold())
-            }
-            Event::CancelRequested { actor } if run.cancel.is_none() => md!(
-                "⏹️ {} asked to {}. It stops at its next safe point and says what state things are in.",
-                Markup::actor(actor),
-                md!("cancel {}", run.id).bold(),
-            ),
-            Event::Preempted { by } if run.preempted.is_none() => {
-                md!("⏏️ {}: {} stops at its next safe point.", md!("Rollback {} goes first", *by).bold(), run.id)
-            }
-            Event::Undoing { reason } if run.undoing.is_none() => {
-                md!("↩️ {}: {}", md!("Undoing what {} did", run.id).bold(), Markup::prose(&clip(reason, 900)))
-            }
-            _ => return None,
+    /// A new question. A rollback asks on its card, where the hurry is.
+    fn ask(&mut self, seq: i64) -> Option<Told> {
+        if matches!(self.run.command, Command::Rollback { .. }) {
+            return None;
+        }
+        let round = self.run.rounds.len().checked_sub(1)?;
+        let overridden = self.run.overridden.clone();
+        self.questions.push(Question { asked: self.run.clone(), round, overridden });
+        Some(Told::Live { key: seq.to_string(), question: self.questions.len() - 1 })
+    }
+
+    /// Overrides belong to the question about the plan that stands; a new plan forgets them.
+    fn note_overrides(&mut self) {
+        let Some((_, digest)) = &self.run.plan else { return };
+        let about = |question: &&mut Question| {
+            self.run
+                .rounds
+                .get(question.round)
+                .is_some_and(|round| round.subject == Subject::Plan && round.digest == *digest)
         };
-        Some(section(text))
+        for question in self.questions.iter_mut().filter(about) {
+            question.overridden.clone_from(&self.run.overridden);
+        }
     }
 
     /// Everything else, told of the run as the event left it.
@@ -101,8 +146,22 @@ impl Teller<'_> {
         match event {
             Event::Planned { plan, digest } => {
                 self.plans += 1;
-                plan_message(&self.run, plan, digest, self.plans > 1, self.environment())
+                // The question for approval shows the plan itself.
+                let shown = plan.approval.is_none();
+                shown.then(|| plan::message(run, plan, digest, self.plans > 1, self.environment()))?
             }
+            Event::Drifted { differences } => Some(self.drifted(differences)),
+            Event::Cleared { .. } if !matches!(run.command, Command::Rollback { .. }) => Some(section(md!(
+                "▶️ {}: the world was looked at again, and nothing has moved. {} begins now.",
+                Markup::from("As approved").bold(),
+                run.id
+            ))),
+            Event::Held { hold } => Some(self.held(hold)),
+            Event::Released { hold } => Some(section(md!(
+                "🔓 {} by {}.",
+                md!("{} is not {} any more: lifted", &run.environment, hold.word()).bold(),
+                Markup::actor(&run.actor)
+            ))),
             Event::Waiting { holder } => Some(section(md!(
                 "⏸️ {}: {} is queued behind it and starts by itself. {} takes it out of the queue.",
                 md!("{} is held by {}", &run.environment, *holder).bold(),
@@ -111,31 +170,99 @@ impl Teller<'_> {
             ))),
             Event::Finished { step, status, .. } => self.finished(step, *status),
             Event::Troubled { .. } => self.troubled(),
-            Event::Asked { question, until, .. } => {
-                let mut draft = section(md!(
-                    "❓ {}, {}\n{}",
-                    Markup::actor(&run.actor),
-                    md!("{} asks", run.id).bold(),
-                    Markup::prose(&clip(question, 1500)),
-                ));
-                draft.section(md!(
-                    "The buttons are on the card above; the question stands until {}.",
-                    Markup::day(*until)
-                ));
-                let answers = [Answer::WaitOn, Answer::Continue, Answer::Undo];
-                draft.context(Markup::join(
-                    answers.map(|answer| self.typed(&Command::Answer { run: run.id, answer })),
-                    "  ",
-                ));
-                Some(draft)
-            }
+            Event::Asked { step, question, until } => Some(self.asked(step, question, *until)),
             Event::Undone { step, change } => Some(section(undone(run.step(step), step, change))),
             Event::RulesDisabled { rules, elapsed_ms, verified } => {
                 Some(checks::rules_disabled(run, rules, *elapsed_ms, *verified))
             }
-            Event::Ended { .. } => self.ended(),
+            Event::Ended { outcome, .. } => {
+                // What a freeze or a lock did was told when it was done.
+                let told = matches!(run.command, Command::Hold { .. } | Command::Release { .. });
+                if told && *outcome == Outcome::Succeeded { None } else { self.ended() }
+            }
             _ => None,
         }
+    }
+
+    fn drifted(&self, differences: &[String]) -> Draft {
+        let mut draft = section(md!(
+            "🔀 {}: nothing was done.",
+            md!("{} has moved since {} was approved", &self.run.environment, self.run.id).bold()
+        ));
+        let more = differences.len().saturating_sub(MAX_LINES);
+        let lines = differences.iter().take(MAX_LINES).map(|line| md!("• {}", clip(line, 300)));
+        draft.lines(lines.chain((more > 0).then(|| md!("… and {} more", more))));
+        draft.section(md!("What was approved does not count any more: a new plan follows, and asks again."));
+        draft
+    }
+
+    fn held(&self, hold: &Hold) -> Draft {
+        let environment = &self.run.environment;
+        let (mark, title, who_passes) = match hold.kind {
+            HoldKind::Freeze => ("🧊", md!("{} is frozen", environment), md!("Only a rollback passes.")),
+            HoldKind::Lock => {
+                let by = Markup::actor(&hold.by);
+                ("🔒", md!("{} is locked", environment), md!("Only {} acts there, and a rollback.", by))
+            }
+        };
+        let until = hold.until.map_or_else(|| md!("until it is lifted"), |until| md!("until {}", Markup::day(until)));
+        let lift = Command::Release { kind: hold.kind, environment: environment.clone() };
+        let mut draft = section(md!(
+            "{} {} by {}, {}: {}",
+            mark,
+            title.bold(),
+            Markup::actor(&hold.by),
+            until,
+            clip(&hold.reason, 900)
+        ));
+        draft.section(md!("{} To lift it: {}", who_passes, self.typed(&lift)));
+        draft
+    }
+
+    fn asked(&self, step: &StepId, question: &str, until: Timestamp) -> Draft {
+        let run = &self.run;
+        let mut draft = section(md!(
+            "❓ {}, {}\n{}",
+            Markup::actor(&run.actor),
+            md!("{} asks", run.id).bold(),
+            Markup::prose(&clip(question, 1500)),
+        ));
+        draft.section(md!("The buttons are on the card above; the question stands until {}.", Markup::day(until)));
+        let typed = buttons::answers(run, step).into_iter().map(|command| self.typed(&command));
+        draft.context(Markup::join(typed, "  "));
+        draft
+    }
+
+    /// While everything is watched: verdicts that change, and alarms that change their state. Numbers are on the card.
+    fn watched(&self, step: &StepId, before: &[Check], now: &[Check]) -> Option<Draft> {
+        let run = &self.run;
+        let progress = run.step(step)?;
+        let told = match progress.step.kind {
+            StepKind::WatchAll { .. } => true,
+            StepKind::Watch { .. } => run.plan.as_ref().is_some_and(|(plan, _)| plan.approval.is_some()),
+            StepKind::SetRule { .. }
+            | StepKind::Notify { .. }
+            | StepKind::Gate { .. }
+            | StepKind::Checklist
+            | StepKind::DisableAll { .. } => false,
+        };
+        // What fails ends the watch at once, and is told with its end.
+        if !told || Verdict::of(now) == Verdict::Fail {
+            return None;
+        }
+        let changes: Vec<Markup> = now.iter().filter_map(|check| checks::changed(before, check)).collect();
+        if changes.is_empty() {
+            return None;
+        }
+        let mut draft = section(md!("👁️ {}", md!("{}: something changed", progress.step.kind.title()).bold()));
+        draft.lines(changes.into_iter().take(MAX_LINES));
+        draft.context(self.dashboard());
+        Some(draft)
+    }
+
+    fn dashboard(&self) -> Markup {
+        let url = self.environment().and_then(|environment| environment.dashboard_url.as_deref());
+        url.map(|url| Markup::link(url, "dashboard")).unwrap_or_default()
     }
 
     fn finished(&self, step: &StepId, status: StepStatus) -> Option<Draft> {
@@ -151,9 +278,23 @@ impl Teller<'_> {
             | StepStatus::Undone
             | StepStatus::Skipped => false,
         };
+        if status == StepStatus::Skipped {
+            let title = md!("“{}” was left out", clip(&progress.step.kind.title(), 90)).bold();
+            let summary = Markup::prose(&clip(&progress.summary, 900));
+            return Some(section(md!("⏭️ {}: what it would have shown is not known.\n{}", title, summary)));
+        }
         match &progress.step.kind {
             StepKind::Gate { .. } => Some(checks::gate(run, progress)),
             StepKind::Watch { .. } | StepKind::WatchAll { .. } if bad => Some(checks::gate(run, progress)),
+            StepKind::WatchAll { lasting, .. } => {
+                let numbers = words::live_numbers(&progress.checks).map(|numbers| format!(": {numbers}"));
+                let mark = words::step_mark(status).0;
+                let title = md!("{} was watched for {}", &run.environment, *lasting).bold();
+                let mut draft = section(md!("{} {}{}", mark, title, numbers.unwrap_or_default()));
+                draft.section(Markup::prose(&clip(&progress.summary, 900)));
+                draft.context(self.dashboard());
+                Some(draft)
+            }
             StepKind::Checklist => Some(checks::checklist(run, progress)),
             StepKind::SetRule { rule, to, .. } if status == StepStatus::Already && to.is_enabled() => {
                 let checked = run.steps.iter().any(|other| match &other.step.kind {
@@ -167,6 +308,8 @@ impl Teller<'_> {
                     still
                 )))
             }
+            // Who could not be told was told when that was known of everybody.
+            StepKind::Notify { .. } if notices::is_complete(run, Moment::Before) => None,
             // The rules were told one by one when they were disabled.
             StepKind::DisableAll { .. } if run.disabled.is_some() => None,
             StepKind::SetRule { .. } | StepKind::Notify { .. } | StepKind::DisableAll { .. } if bad => {
@@ -213,6 +356,8 @@ impl Teller<'_> {
             let states = words::rule_states(&ended.rules, self.environment()).cut(1000);
             draft.lines([md!("{}", md!("{} now", &run.environment).bold()), states]);
         }
+        draft.lines(notices::gates(run));
+        draft.lines(notices::approved_by(run));
         if !ended.next.is_empty() {
             let title = if nothing_changed { "Next" } else { "To undo or go on" };
             draft.lines([Markup::from(title).bold(), card::next_commands(&ended.next, self.context)]);
@@ -233,7 +378,7 @@ impl Teller<'_> {
         let (primary, escalation) = self.context.contacts;
         let named = |role: &'static str, who: &str| match who {
             "" => Markup::default(),
-            _ => md!("{}: {}", role, clip(who, 200)),
+            _ => md!("{}: {}", role, Markup::contact(who)),
         };
         Markup::join([named("☎️ Primary contact", primary), named("Escalation", escalation)], " · ")
     }
@@ -253,91 +398,6 @@ fn section(text: Markup) -> Draft {
     draft
 }
 
-/// The plan. None when the steps speak for themselves at once: a checklist, the emergency path, nothing to do.
-fn plan_message(
-    run: &Run,
-    plan: &Plan,
-    digest: &PlanDigest,
-    again: bool,
-    environment: Option<&Environment>,
-) -> Option<Draft> {
-    let speaks_itself = plan.steps.iter().all(|step| match step.kind {
-        StepKind::Checklist | StepKind::DisableAll { .. } => true,
-        _ => false,
-    });
-    if speaks_itself {
-        return None;
-    }
-    let title = md!("{} of {}", if again { "New plan" } else { "Plan" }, run.id).bold();
-    let why = if again { " (the wait is over, and the world was looked at again)" } else { "" };
-    let expected = plan.expected();
-    let ends = if expected > SignedDuration::ZERO {
-        let end = run.last_at.checked_add(expected).unwrap_or(Timestamp::MAX);
-        md!("takes {}, until about {}", expected, Markup::minute(end))
-    } else {
-        md!("takes a moment")
-    };
-    let mut draft = section(md!("📋 {}{}: {}", title, why, ends));
-    let mut steps = words::plan(&plan.steps);
-    let more = steps.len().saturating_sub(MAX_LINES);
-    steps.truncate(MAX_LINES);
-    steps.extend((more > 0).then(|| md!("… and {} more", more)));
-    draft.lines(steps);
-    draft.lines(rules_of_the_plan(plan));
-    if let Some((at, facts)) = &run.facts {
-        draft.lines(found(facts, *at, environment));
-    }
-    let notes = run.notes.iter().take(5).map(|note| md!("{}", clip(note, 300)));
-    draft.context(Markup::join(std::iter::once(md!("plan {}", digest.to_string())).chain(notes), "\n"));
-    Some(draft)
-}
-
-/// What happens when a gate does not pass.
-fn rules_of_the_plan(plan: &Plan) -> Vec<Markup> {
-    let gates: Vec<OnInconclusive> = plan
-        .steps
-        .iter()
-        .filter_map(|step| match step.kind {
-            StepKind::Gate { on_inconclusive, .. } => Some(on_inconclusive),
-            _ => None,
-        })
-        .collect();
-    if gates.is_empty() {
-        return Vec::new();
-    }
-    let failed = match plan.on_gate_failure {
-        OnGateFailure::Hold => md!("If a gate fails: stop, leave things as they are."),
-        OnGateFailure::Disable => md!("If a gate fails: stop, and disable what this run enabled."),
-    };
-    let quiet = if gates.contains(&OnInconclusive::Ask) {
-        md!("Without traffic: ask a person.")
-    } else {
-        md!("Without traffic: go on, and end as not yet proven.")
-    };
-    vec![failed, quiet]
-}
-
-/// What was there before.
-fn found(facts: &Facts, at: Timestamp, environment: Option<&Environment>) -> Vec<Markup> {
-    let mut lines = vec![md!("{} at {}", Markup::from("Found").bold(), Markup::time(at))];
-    let states = facts.rules.iter().map(|(name, fact)| (name.clone(), fact.state)).collect();
-    lines.push(words::rule_states(&states, environment).cut(700));
-    let dlqs = facts.dlqs.iter().take(8).map(|(name, depth)| md!("DLQ {}: {}", clip(name, 90), words::depth(depth)));
-    lines.extend(dlqs);
-    let ok = facts.alarms.values().filter(|alarm| words::is_quiet(alarm)).count();
-    if !facts.alarms.is_empty() {
-        lines.push(md!("Alarms: {} of {} are OK", ok, facts.alarms.len()));
-    }
-    let loud = facts.alarms.iter().filter(|(_, alarm)| !words::is_quiet(alarm)).take(8);
-    lines.extend(loud.map(|(name, alarm)| md!("{}: {}", words::alarm_state(alarm.state), clip(name, 90))));
-    if let Some((rollback, states)) = &facts.before_rollback {
-        lines.push(md!("Before rollback {}:", *rollback));
-        lines.push(words::rule_states(states, environment).cut(700));
-    }
-    lines.extend(facts.notes.iter().take(5).map(|note| md!("⚠️ could not be seen: {}", clip(note, 200))));
-    lines
-}
-
 fn undone(progress: Option<&StepProgress>, step: &StepId, change: &Change) -> Markup {
     let what = progress
         .and_then(|progress| progress.step.kind.rule())
@@ -346,7 +406,7 @@ fn undone(progress: Option<&StepProgress>, step: &StepId, change: &Change) -> Ma
 }
 
 /// What this run did to the rules, undone things included.
-fn changes(run: &Run) -> Vec<Markup> {
+pub fn changes(run: &Run) -> Vec<Markup> {
     let set = run.steps.iter().filter_map(|progress| {
         let (_, change) = progress.applied.as_ref().filter(|(_, change)| change.changed)?;
         let rule = progress.step.kind.rule()?;
@@ -354,7 +414,7 @@ fn changes(run: &Run) -> Vec<Markup> {
         Some(md!("• {}: {} → {}{}", &rule.name, change.from.word(), change.to.word(), back))
     });
     let off = run.disabled.iter().flatten().filter(|outcome| outcome.before != outcome.after).map(|outcome| {
-        let word = |state: Option<crate::domain::RuleState>| state.map_or("unknown", |state| state.word());
+        let word = |state: Option<RuleState>| state.map_or("unknown", |state| state.word());
         md!("• {}: {} → {}", &outcome.rule.name, word(outcome.before), word(outcome.after))
     });
     let mut all: Vec<Markup> = set.chain(off).collect();

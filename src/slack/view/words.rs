@@ -5,28 +5,11 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::markup::{Markup, clip, md};
+pub use crate::domain::span;
 use crate::domain::{
     Actor, AlarmState, AlarmStatus, Change, Check, Command, DlqDepth, Environment, Outcome, Phase, Rule, RuleState,
     Run, Selection, Step, StepKind, StepStatus, Verdict,
 };
-
-/// A length of time as people say it: `0.2 s`, `40 s`, `2 min 5 s`, `1 h 30 min`.
-pub fn span(span: SignedDuration) -> String {
-    let seconds = span.as_secs().max(0);
-    let of = |big: i64, unit: &str, small: i64, small_unit: &str| {
-        if small == 0 { format!("{big} {unit}") } else { format!("{big} {unit} {small} {small_unit}") }
-    };
-    match seconds {
-        0..10 => {
-            let tenths = (span.as_millis().max(0) + 50) / 100;
-            if tenths % 10 == 0 { format!("{} s", tenths / 10) } else { format!("{}.{} s", tenths / 10, tenths % 10) }
-        }
-        10..60 => format!("{seconds} s"),
-        60..3600 => of(seconds / 60, "min", seconds % 60, "s"),
-        3600..86_400 => of(seconds / 3600, "h", seconds % 3600 / 60, "min"),
-        _ => of(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
-    }
-}
 
 /// From `start` to `end`.
 pub fn between(start: Timestamp, end: Timestamp) -> SignedDuration {
@@ -109,7 +92,9 @@ pub fn outcome(run: &Run, outcome: Outcome) -> String {
         Outcome::Expired => "⌛",
     };
     let word = match (outcome, &run.command) {
-        (Outcome::Unproven, Command::Enable { .. } | Command::Restore { .. }) => "enabled, not yet proven",
+        (Outcome::Unproven, Command::Enable { .. } | Command::Restore { .. } | Command::Promote { .. }) => {
+            "enabled, not yet proven"
+        }
         _ => outcome.word(),
     };
     format!("{mark} {word}")
@@ -120,6 +105,7 @@ pub fn phase(run: &Run) -> String {
     match run.phase() {
         Phase::Planning => "🔎 looking and planning".to_owned(),
         Phase::Waiting => "⏸️ queued".to_owned(),
+        Phase::Approving if matches!(run.command, Command::Rollback { .. }) => "🛑 waiting for the click".to_owned(),
         Phase::Approving => "🖐️ waiting for approval".to_owned(),
         Phase::Scheduled => "🗓️ scheduled".to_owned(),
         Phase::Paused => "⏸️ paused".to_owned(),
@@ -222,7 +208,7 @@ pub fn plan(steps: &[Step]) -> Vec<Markup> {
     let mut lines: Vec<(Option<&Rule>, Markup)> = Vec::new();
     for step in steps {
         let rule = step.kind.rule();
-        let asks = if step.needs_person { ", then a person is asked" } else { "" };
+        let asks = if step.needs_person { ", after a go-ahead of its own" } else { "" };
         match (lines.last_mut(), follow_up(&step.kind)) {
             (Some((last, line)), Some(more)) if rule.is_some() && *last == rule => {
                 *line = md!("{}; {}{}", &*line, more, asks)
@@ -244,7 +230,8 @@ fn alone(kind: &StepKind) -> Markup {
         StepKind::Watch { lasting, poll, .. } => md!("{}: for {}, looking every {}", title, *lasting, *poll),
         StepKind::Gate { settle, .. } => md!("{}: the gate decides after {}", title, *settle),
         StepKind::WatchAll { lasting, poll, .. } => md!("{}: for {}, looking every {}", title, *lasting, *poll),
-        StepKind::Notify { .. } | StepKind::Checklist => title,
+        StepKind::Notify { .. } => md!("{}: before anything acts", title),
+        StepKind::Checklist => title,
         StepKind::DisableAll { rules, .. } => {
             md!("{}: {}", title, rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>().join(", "))
         }
@@ -270,19 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_read_as_people_say_them() {
-        for (ms, said) in [
-            (-5, "0 s"),
-            (212, "0.2 s"),
-            (3000, "3 s"),
-            (9999, "10 s"),
-            (40_000, "40 s"),
-            (125_000, "2 min 5 s"),
-            (5_400_000, "1 h 30 min"),
-            (180_000_000, "2 d 2 h"),
-        ] {
-            assert_eq!(span(SignedDuration::from_millis(ms)), said);
-        }
+    fn milliseconds_read_as_aws_calls_are_measured() {
         assert_eq!(millis(212), "212 ms");
         assert_eq!(millis(1400), "1.4 s");
     }

@@ -3,8 +3,9 @@
 use jiff::SignedDuration;
 
 use super::super::{
-    EnvironmentStatus, Who, card, card_changes_at, held, help, home, journals, refusal, runs_list, show, stale_click,
-    status, steered, terminal, thread, whoami,
+    EnvironmentStatus, Who, approved, cancel_accepted, card, card_changes_at, contacts, escalated, held, help,
+    hold_lifted, hold_placed, home, journals, notices, objected, overridden, paused, refusal, rejected, resumed,
+    retrying, runs_list, show, skip_asked, stale_click, status, terminal, thread, whoami,
 };
 use super::{dates, read};
 use crate::domain::*;
@@ -20,7 +21,11 @@ fn tell(story: &Story) -> String {
         let mut page = format!("── card\n{}", read(&card(&story.run(), context, end)));
         for told in thread {
             let broadcast = if told.broadcast { ", to the channel too" } else { "" };
-            page.push_str(&format!("── {}{broadcast}\n{}", told.key, read(&told.message)));
+            let live = if told.live { ", live" } else { "" };
+            page.push_str(&format!("── {}{live}{broadcast}\n{}", told.key, read(&told.message)));
+        }
+        for notice in notices(&story.journal, context) {
+            page.push_str(&format!("── notice {:?} to {}\n{}", notice.moment, notice.to, read(&notice.message)));
         }
         page
     })
@@ -64,6 +69,22 @@ stories!(
     troubled,
     preempted,
     cannot_be_asked,
+    promoted,
+    rejected_with_a_reason,
+    expired,
+    drifted_and_approved_again,
+    overridden_and_scheduled,
+    objected_and_resumed,
+    failed_and_retried,
+    skipped_in_production,
+    go_ahead_of_a_step,
+    untold,
+    rollback_offered,
+    rollback_clicked,
+    rollback_lapsed,
+    frozen,
+    unfrozen,
+    paused_and_skipped_in_dev,
 );
 
 /// The position right after the first event of a kind.
@@ -146,9 +167,12 @@ fn a_thread_only_grows() {
     for (name, story) in journals::all() {
         in_context(|context| {
             let whole = thread(&story.journal, context);
+            let all_notices = notices(&story.journal, context);
             for length in 0..=story.journal.len() {
                 let part = thread(&story.journal[..length], context);
-                assert_eq!(part, whole[..part.len()], "{name}, the first {length} events");
+                super::grows(&part, &whole);
+                let told = notices(&story.journal[..length], context);
+                assert_eq!(told, all_notices[..told.len()], "{name}, the first {length} events");
                 let last: i64 = part.last().map_or(0, |told| told.key.parse().unwrap());
                 assert!(last <= length as i64, "{name}: {last} speaks before it happened");
             }
@@ -157,13 +181,14 @@ fn a_thread_only_grows() {
 }
 
 #[test]
-fn only_a_bad_end_and_a_rollback_reach_the_channel_and_once() {
+fn only_a_bad_end_a_rollback_and_a_call_for_help_reach_the_channel_and_once() {
     for (name, story) in journals::all() {
         let loud = in_context(|context| thread(&story.journal, context).iter().filter(|told| told.broadcast).count());
         let run = story.run();
         let failed = run.ended.as_ref().is_some_and(|ended| ended.outcome == Outcome::Failed);
-        let rollback = matches!(run.command, Command::Rollback { .. });
-        assert_eq!(loud, usize::from(failed || rollback), "{name}");
+        let turned_off = run.disabled.is_some();
+        let calls = story.journal.iter().filter(|recorded| matches!(recorded.event, Event::Escalated { .. })).count();
+        assert_eq!(loud, usize::from(failed || turned_off) + calls, "{name}");
     }
 }
 
@@ -213,7 +238,19 @@ fn a_terminal_tells_the_story_line_by_line() {
         }
         lines.join("\n")
     };
-    let stories = [journals::healthy(), journals::rollback_fails(), journals::cancelled(), journals::troubled()];
+    let stories = [
+        journals::healthy(),
+        journals::rollback_fails(),
+        journals::cancelled(),
+        journals::troubled(),
+        journals::expired(),
+        journals::overridden_and_scheduled(),
+        journals::skipped_in_production(),
+        journals::objected_and_resumed(),
+        journals::drifted_and_approved_again(),
+        journals::frozen(),
+        journals::unfrozen(),
+    ];
     insta::assert_snapshot!("terminal", stories.map(tell).join("\n\n"));
 }
 
@@ -235,6 +272,14 @@ fn dev_status() -> EnvironmentStatus {
             ("alchemiser-lambda-errors-dev".to_owned(), alarm(AlarmState::Ok, "")),
         ]
         .into(),
+        holds: vec![Hold {
+            kind: HoldKind::Lock,
+            run: RunId(9),
+            by: journals::bob(),
+            reason: "trying out a new rule".to_owned(),
+            since: journals::start(),
+            until: None,
+        }],
         holder: Some(holder),
         queued: vec![journals::queued().run()],
         last: Some(journals::healthy().run()),
@@ -267,11 +312,97 @@ fn short_answers_read_well() {
         ("held", held(&active, Some("https://x.slack.com/archives/C1/p1?thread_ts=1&cid=C1"), &asked)),
         ("refusal", refusal("`prod` needs approval.\nAsk for it & wait.")),
         ("help", help("*enable*: enable rules\nUsage: `/alch enable &lt;rule|all&gt; &lt;env&gt;`")),
-        ("cancel accepted", steered(&active, &Command::Cancel { run: active.id }, None, "/alch")),
+        ("cancel accepted", cancel_accepted(&active)),
         ("stale click", stale_click(&run)),
     ];
     let page: String = answers.iter().map(|(name, answer)| format!("── {name}\n{}", read(answer))).collect();
     insta::assert_snapshot!("short_answers", page);
+}
+
+#[test]
+fn who_steers_a_run_reads_what_became_of_it() {
+    let approving = Run::from_journal(&journals::overridden_and_scheduled().journal[..7]).unwrap();
+    let approved_run = journals::overridden_and_scheduled().run();
+    let running = journals::objected_and_resumed();
+    let paused_run = Run::from_journal(&running.journal[..running.journal.len() - 1]).unwrap();
+    let Event::Held { hold } = &journals::frozen().journal[1].event else { unreachable!() };
+    let answers = [
+        ("approved, one of two", approved(&approving, approving.open_round().unwrap())),
+        ("approved", approved(&approved_run, approved_run.round(&Subject::Plan).unwrap())),
+        ("rejected", rejected(&journals::rejected_with_a_reason().run())),
+        ("overridden", overridden(&approving, "soak")),
+        ("paused", paused(&paused_run)),
+        ("objected", objected(&paused_run)),
+        ("resumed", resumed(&running.run())),
+        ("retrying", retrying(&journals::failed_and_retried().run())),
+        ("skip asked", skip_asked(&running.run(), true)),
+        ("skipped", skip_asked(&journals::paused_and_skipped_in_dev().run(), false)),
+        ("escalated", escalated(&paused_run, "S0ONCALL")),
+        ("frozen", hold_placed(hold, "prod")),
+        ("unfrozen", hold_lifted(HoldKind::Freeze, "prod")),
+        ("contacts", contacts(Some("Platform Team (platform@example.com)"), Some("S0ONCALL"))),
+        ("no contacts", contacts(None, None)),
+    ];
+    let page: String = answers.iter().map(|(name, answer)| format!("── {name}\n{}", read(answer))).collect();
+    insta::assert_snapshot!("steering", page);
+}
+
+/// A question loses its buttons with the first thing that settles it, and says what that was.
+#[test]
+fn the_question_for_approval_follows_the_run() {
+    let (plain, scheduled, expired) = (journals::promoted(), journals::overridden_and_scheduled(), journals::expired());
+    let drifted = journals::drifted_and_approved_again();
+    let mut cancelled = journals::promoted();
+    cancelled.journal.truncate(up_to(&cancelled, "approval_asked"));
+    let cancelled = cancelled.then(Event::CancelRequested { actor: journals::alice() });
+    let moments = [
+        ("asked", &plain, up_to(&plain, "approval_asked")),
+        ("approved", &plain, up_to(&plain, "approved")),
+        ("blocked", &scheduled, up_to(&scheduled, "approval_asked")),
+        ("overridden", &scheduled, up_to(&scheduled, "overridden")),
+        ("one of two", &scheduled, up_to(&scheduled, "approved")),
+        ("lapsed", &expired, up_to(&expired, "lapsed")),
+        ("superseded", &drifted, drifted.journal.len()),
+        ("cancelled", &cancelled, cancelled.journal.len()),
+    ];
+    let question = |story: &Story, events: usize| {
+        in_context(|context| {
+            thread(&story.journal[..events], context).into_iter().find(|told| told.live).unwrap().message
+        })
+    };
+    let page: String =
+        moments.iter().map(|(name, story, events)| format!("── {name}\n{}", read(&question(story, *events)))).collect();
+    insta::assert_snapshot!("the_question_for_approval_follows_the_run", page);
+    for (name, story, events) in moments {
+        let open = ["asked", "blocked", "overridden", "one of two"].contains(&name);
+        let text = question(story, events).text;
+        assert_eq!(text.contains("/alch reject R-12"), open, "{name}: {text}");
+        let approvable = open && name != "blocked";
+        assert_eq!(text.contains("/alch approve R-12"), approvable, "{name}: {text}");
+    }
+}
+
+#[test]
+fn the_card_follows_production() {
+    let (promoted, scheduled) = (journals::promoted(), journals::overridden_and_scheduled());
+    let (objected, failed) = (journals::objected_and_resumed(), journals::failed_and_retried());
+    let (skipped, offered) = (journals::skipped_in_production(), journals::rollback_offered());
+    let lapsed = journals::rollback_lapsed();
+    let dev = journals::paused_and_skipped_in_dev();
+    let moments = [
+        ("waiting for approval", card_after(&promoted, up_to(&promoted, "approval_asked"), 60)),
+        ("blocked", card_after(&scheduled, up_to(&scheduled, "approval_asked"), 60)),
+        ("scheduled", card_after(&scheduled, scheduled.journal.len(), 60)),
+        ("watching", card_after(&promoted, up_to(&promoted, "checked"), 60)),
+        ("paused", card_after(&objected, up_to(&objected, "paused"), 60)),
+        ("failed and asking", card_after(&failed, up_to(&failed, "asked"), 60)),
+        ("skip asked for", card_after(&skipped, up_to(&skipped, "skip_requested") + 1, 60)),
+        ("rollback not clicked", card_after(&offered, offered.journal.len(), 60)),
+        ("rollback lapsed", card_after(&lapsed, lapsed.journal.len(), 60)),
+        ("paused in dev", card_after(&dev, up_to(&dev, "paused"), 10)),
+    ];
+    let page: String = moments.iter().map(|(name, card)| format!("── {name}\n{}", read(card))).collect();
+    insta::assert_snapshot!("the_card_follows_production", page);
 }
 
 #[test]
