@@ -107,7 +107,10 @@ async fn answer(State((requests, engine, stop)): State<Asked>, Json(ask): Json<A
 pub fn ask_here(requests: Requests, engine: Engine, ask: Ask) -> impl stream::Stream<Item = Tell> + Send + 'static {
     let first = async move {
         let told = match requests.ask_from_terminal(&ask.text, &ask.user, ask.queue).await {
-            Ok(Response::Run(run)) => return stream::iter([]).chain(follow(engine, run)).boxed(),
+            Ok(Response::Run(run)) => {
+                let waits = waits_for_slack(&engine, run).await;
+                return stream::iter(waits).chain(follow(engine, run)).boxed();
+            }
             Ok(Response::RolledBack { run: Some(run), .. }) => {
                 return stream::iter([]).chain(follow(engine, run)).boxed();
             }
@@ -120,6 +123,18 @@ pub fn ask_here(requests: Requests, engine: Engine, ask: Ask) -> impl stream::St
         stream::iter([Tell::Say { text: view::plain(&told.0) }, end]).boxed()
     };
     stream::once(first).flatten()
+}
+
+/// What is said first of a run that people in Slack approve.
+async fn waits_for_slack(engine: &Engine, run: RunId) -> Option<Tell> {
+    let run = engine.store().run(run).await.ok().flatten()?;
+    let place = engine.place(&run.environment)?;
+    place.environment.needs_approval(&run.command).then(|| Tell::Say {
+        text: format!(
+            "{} acts in {}, so its plan is approved in Slack first, in its thread. It goes on without this terminal.",
+            run.id, run.environment
+        ),
+    })
 }
 
 /// The journal of a run as it grows.

@@ -9,7 +9,7 @@ mod support {
 
 use std::collections::BTreeSet;
 
-use alch::domain::{Actor, Command, Event, Hold, HoldKind, Origin, Outcome, RunId};
+use alch::domain::{Actor, Command, Event, Hold, HoldKind, Origin, Outcome, PlanDigest, RunId, Subject};
 use alch::store::{AuditScope, HoldChange, LockOutcome, NewHold, NewRun, Put, SlackMessage, Store, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -134,6 +134,73 @@ async fn a_renewed_lease_lasts_and_a_given_up_one_is_free_at_once() {
         assert!(store.claim("other", at(20), at(30)).await.unwrap().is_none());
         store.give_up_leases("me").await.unwrap();
         assert_eq!(store.claim("other", at(20), at(30)).await.unwrap().unwrap().run, run);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_at_the_same_instant_are_made_one_after_the_other() {
+    on_each_database(async |store, _| {
+        let run = new_run(store, "dev", at(0)).await;
+        let digest = PlanDigest("d".to_owned());
+        let asked = Event::ApprovalAsked { subject: Subject::Plan, digest: digest.clone(), needed: 3, until: at(60) };
+        store.signal(run, &[asked], at(1)).await.unwrap();
+        let claim = store.claim("me", at(1), at(11)).await.unwrap().unwrap();
+        assert!(store.put_back(&claim, 2, at(600)).await.unwrap());
+        let decided = futures_util::future::join_all((0..12).map(|person| {
+            let (store, digest) = (store.clone(), digest.clone());
+            tokio::spawn(async move {
+                // Each person clicks twice.
+                let actor = Actor::Terminal { user: format!("person {}", person / 2) };
+                store
+                    .decide(run, at(5), |run| {
+                        let round = run.open_round().ok_or("decided already")?;
+                        if round.approvals.iter().any(|approval| approval.actor == actor) {
+                            return Err("you did already");
+                        }
+                        Ok(vec![Event::Approved {
+                            subject: Subject::Plan,
+                            digest,
+                            actor,
+                            note: None,
+                            stepped_up: false,
+                        }])
+                    })
+                    .await
+                    .unwrap()
+            })
+        }))
+        .await;
+        let counts: BTreeSet<usize> = decided
+            .iter()
+            .flat_map(|decided| decided.as_ref().unwrap())
+            .map(|run| run.rounds[0].approvals.len())
+            .collect();
+        assert_eq!(counts, BTreeSet::from([1, 2, 3]), "each saw those before, and nobody the same");
+        let now = store.run(run).await.unwrap().unwrap();
+        assert!(now.rounds[0].is_granted());
+        assert_eq!(now.last_seq, 5, "what does not count is not recorded");
+        assert_eq!(store.next_wake().await.unwrap(), Some(at(5)), "a decision wakes the run");
+        assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_is_refused_records_nothing_and_does_not_wake_the_run() {
+    on_each_database(async |store, _| {
+        let run = new_run(store, "dev", at(0)).await;
+        let claim = store.claim("me", at(0), at(10)).await.unwrap().unwrap();
+        assert!(store.put_back(&claim, 1, at(600)).await.unwrap());
+        assert_eq!(store.decide(run, at(5), |_| Err("no")).await.unwrap(), Err("no"));
+        let nothing = store.decide(run, at(5), |_| Ok::<_, ()>(Vec::new())).await.unwrap().unwrap();
+        assert_eq!(nothing.last_seq, 1);
+        assert_eq!(store.next_wake().await.unwrap(), Some(at(600)));
+        let ended = store.decide(run, at(6), |_| Ok::<_, ()>(vec![ended()])).await.unwrap().unwrap();
+        assert!(ended.ended.is_some());
+        assert_eq!(store.live_runs("dev").await.unwrap(), []);
+        let missing = store.decide(RunId(9), at(6), |_| Ok::<_, ()>(Vec::new())).await;
+        assert!(matches!(missing, Err(StoreError::NoRun)));
     })
     .await;
 }

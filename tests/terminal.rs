@@ -191,6 +191,10 @@ async fn yes_approves_nothing_in_production() {
         assert_eq!(done.code, Some(1), "{done:?}");
         assert!(done.stdout.contains("needs approval"), "{done:?}");
     }
+    // A rollback asks for the environment's name, which a pipeline without a word does not give.
+    let done = stage.alch(&["run", "--yes", "rollback prod"]).await;
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.stderr.contains("type the environment's name"), "{done:?}");
     assert_eq!(stage.changes_asked(), 0);
     assert_eq!(stage.number("SELECT count(*) FROM runs").await, 0);
 }

@@ -181,6 +181,8 @@ pub struct Run {
     pub paused: Option<Pause>,
     /// A step that somebody wants left out, until it is.
     pub skip: Option<SkipRequest>,
+    /// Which people called the escalation contact, and when, UTC.
+    pub escalations: Vec<(Timestamp, Actor)>,
     /// Who was told, before and after.
     pub deliveries: Vec<Delivery>,
     /// Whether it holds its environment. Says what was recorded; the lock itself is in the store.
@@ -247,6 +249,7 @@ impl Run {
             cleared: false,
             paused: None,
             skip: None,
+            escalations: Vec::new(),
             deliveries: Vec::new(),
             locked: false,
             waiting_for: None,
@@ -331,7 +334,7 @@ impl Run {
                     round.escalated.get_or_insert(at);
                 }
             }
-            Event::Escalated { .. } => {}
+            Event::Escalated { actor, .. } => self.escalations.push((at, actor.clone())),
             Event::Overridden { safeguard, digest, actor, reason } => {
                 let is_asked =
                     self.round(&Subject::Plan).is_some_and(|round| round.is_open() && round.digest == *digest);
@@ -348,8 +351,11 @@ impl Run {
                 self.cleared = self.plan.as_ref().is_some_and(|(_, planned)| planned == digest);
             }
             Event::Paused { actor, reason, objection } => {
-                let (actor, reason, objection) = (actor.clone(), reason.clone(), *objection);
-                self.paused.get_or_insert(Pause { at, actor, reason, objection });
+                // An objection weighs more than a pause: who asked for the run cannot lift it alone.
+                if self.paused.as_ref().is_none_or(|pause| *objection && !pause.objection) {
+                    let (actor, reason, objection) = (actor.clone(), reason.clone(), *objection);
+                    self.paused = Some(Pause { at, actor, reason, objection });
+                }
             }
             Event::Resumed { .. } => self.paused = None,
             Event::SkipRequested { step, actor, reason } => {

@@ -1,13 +1,11 @@
 //! Decides on a command and carries it out: as a run, a signal to one, a rollback, or an answer.
 
-use super::read::Pressed;
+use super::click::Pressed;
+use super::decide::Decision;
 use super::{Asked, Requests};
 use crate::command::{self, help};
-use crate::domain::{
-    Actor, Answer, Command, Environment, Event, Memberships, Origin, Outcome, Run, RunId, Standing, StepProgress,
-};
-use crate::engine::emergency::RollbackRequest;
-use crate::policy::{self, Permit, Person, Place};
+use crate::domain::{Actor, Command, Environment, Event, Origin, Run, RunId};
+use crate::policy::{self, Permit, Place};
 use crate::slack::message::Message;
 use crate::slack::view;
 use crate::store::{NewRun, StoreError};
@@ -55,17 +53,17 @@ impl Requests {
             Ok(parsed) => parsed,
             Err(refusal) => return Ok(Response::Refuse(view::refused(&refusal))),
         };
+        let about = self.about(&parsed.command).await?;
+        let environment = self.environment_of(&parsed.command, about.as_ref());
+        let actor = Actor::Terminal { user: user.to_owned() };
         let asked = Asked {
+            person: self.person(actor, &parsed.command, environment).await,
             command: parsed.command,
             text: parsed.text,
-            person: Person {
-                actor: Actor::Terminal { user: user.to_owned() },
-                standing: Standing::Member,
-                groups: Memberships::new(),
-            },
+            about,
             place: Place::Terminal,
             origin: Origin::Terminal,
-            pressed: Pressed { queue, question: None },
+            pressed: Pressed { queue, ..Pressed::default() },
             inbox_key: None,
             arrived,
         };
@@ -73,23 +71,15 @@ impl Requests {
     }
 
     pub(super) async fn act(&self, asked: Asked) -> Result<Response, StoreError> {
-        let about = match &asked.command {
-            Command::Show { run }
-            | Command::Cancel { run }
-            | Command::Answer { run, .. }
-            | Command::Escalate { run, .. } => match self.0.engine.store().run(*run).await? {
-                Some(run) => Some(run),
-                None => {
-                    let text = format!("There is no run {run}. See `{} runs`.", self.0.house.command_word);
-                    return Ok(Response::Refuse(view::refusal(&text)));
-                }
-            },
-            _ => None,
-        };
+        if let (Some(run), None) = (asked.command.run(), &asked.about) {
+            let text = format!("There is no run {run}. See `{} runs`.", self.0.house.command_word);
+            return Ok(Response::Refuse(view::refusal(&text)));
+        }
+        let environment = self.environment_of(&asked.command, asked.about.as_ref());
         let permit = match policy::decide(&policy::Request {
             person: &asked.person,
             command: &asked.command,
-            environment: self.environment_of(&asked.command, about.as_ref()),
+            environment,
             place: &asked.place,
             house: &self.0.house,
             slack_approves: self.slack_approves(),
@@ -98,18 +88,19 @@ impl Requests {
             Ok(permit) => permit,
             Err(refusal) => return Ok(Response::Refuse(view::refused(&refusal))),
         };
-        match (permit.command().clone(), about) {
+        match (permit.command().clone(), asked.about.clone()) {
             (
-                Command::Enable { .. } | Command::Disable { .. } | Command::Restore { .. } | Command::Verify { .. },
+                Command::Enable { .. }
+                | Command::Disable { .. }
+                | Command::Restore { .. }
+                | Command::Promote { .. }
+                | Command::Verify { .. },
                 _,
             ) => self.start(asked, &permit).await,
-            (Command::Rollback { environment }, _) => Ok(self.roll_back(asked, environment).await),
-            (Command::Cancel { .. }, Some(run)) => self.cancel(&asked, &run).await,
-            (Command::Answer { answer, .. }, Some(run)) => self.answer_question(&asked, &run, answer).await,
-            (Command::Show { run: id }, Some(run)) => {
-                let journal = self.0.engine.store().journal(id).await?;
-                Ok(Response::Say(view::show(&run, &journal, self.0.engine.clock().now())))
-            }
+            (Command::Rollback { .. }, _) => match environment {
+                Some(environment) => Ok(self.roll_back(asked, environment).await),
+                None => Err(StoreError::NoRun),
+            },
             (Command::Status { environment }, _) => self.status(environment.as_deref()).await.map(Response::Say),
             (Command::Hold { .. } | Command::Release { .. }, _) => self.change_hold(asked, &permit).await,
             (Command::Plan { of }, _) => self.preview(&of).await,
@@ -118,15 +109,62 @@ impl Requests {
                 let (primary, escalation) = self.contacts();
                 Ok(Response::Say(view::contacts(Some(primary), Some(escalation))))
             }
-            (Command::Escalate { reason, .. }, Some(run)) => self.escalate(&asked, &run, reason).await,
             (Command::Runs { environment }, _) => self.runs(environment.as_deref()).await.map(Response::Say),
             (Command::Whoami, _) => Ok(Response::Say(self.whoami(&asked))),
             (Command::Help { topic }, _) => Ok(Response::Say(self.help(topic.as_deref()))),
-            (command, _) => Ok(Response::Refuse(view::refusal(&format!("`{}` is not there yet.", command.name())))),
+            (command, Some(run)) => self.speak_to(asked, &run, command).await,
+            (command, None) => Ok(not_there_yet(&command)),
         }
     }
 
-    fn environment_of(&self, command: &Command, about: Option<&Run>) -> Option<&Environment> {
+    /// A command about a run that exists.
+    async fn speak_to(&self, asked: Asked, run: &Run, command: Command) -> Result<Response, StoreError> {
+        match &command {
+            Command::Show { .. } => {
+                let journal = self.0.engine.store().journal(run.id).await?;
+                Ok(Response::Say(view::show(run, &journal, self.0.engine.clock().now())))
+            }
+            Command::Approve { plan, .. } => self.decide(&asked, run, Decision::Approve { plan }).await,
+            Command::Reject { reason, .. } => self.decide(&asked, run, Decision::Reject { reason }).await,
+            Command::Override { safeguard, reason, .. } => {
+                self.decide(&asked, run, Decision::Override { safeguard, reason }).await
+            }
+            Command::Answer { .. }
+            | Command::Cancel { .. }
+            | Command::Pause { .. }
+            | Command::Resume { .. }
+            | Command::Object { .. }
+            | Command::Skip { .. }
+            | Command::Escalate { .. } => self.steer(&asked, run).await,
+            Command::Retry { .. } => self.retry(asked, run).await,
+            Command::Enable { .. }
+            | Command::Disable { .. }
+            | Command::Rollback { .. }
+            | Command::Restore { .. }
+            | Command::Promote { .. }
+            | Command::Verify { .. }
+            | Command::Status { .. }
+            | Command::Runs { .. }
+            | Command::Plan { .. }
+            | Command::Hold { .. }
+            | Command::Release { .. }
+            | Command::Contacts
+            | Command::Audit { .. }
+            | Command::Enrol { .. }
+            | Command::Whoami
+            | Command::Help { .. } => Ok(not_there_yet(&command)),
+        }
+    }
+
+    /// The run that a command names, if there is one.
+    pub(super) async fn about(&self, command: &Command) -> Result<Option<Run>, StoreError> {
+        match command.run() {
+            Some(run) => self.0.engine.store().run(run).await,
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn environment_of(&self, command: &Command, about: Option<&Run>) -> Option<&Environment> {
         let name = command.environment().or(about.map(|run| run.environment.as_str()))?;
         self.0.config.environments.get(name)
     }
@@ -137,8 +175,10 @@ impl Requests {
         if let Some(refusal) = self.kept_out(&asked, environment).await? {
             return Ok(Response::Refuse(refusal));
         }
+        // What people approve first waits for the environment by itself, once it is approved.
+        let queue = asked.pressed.queue || permit.approvals_needed() > 0;
         if asked.command.acts()
-            && !asked.pressed.queue
+            && !queue
             && let Some(holder) = store.holder(environment).await?
             && let Some(holder) = store.run(holder.run).await?
         {
@@ -151,80 +191,11 @@ impl Requests {
             actor: asked.person.actor,
             environment: environment.to_owned(),
             origin: asked.origin,
-            queue: asked.pressed.queue,
+            queue,
             notes: permit.notes().to_vec(),
         };
         let new = NewRun { requested: &requested, environment, driven: true, inbox_key: asked.inbox_key.as_deref() };
         Ok(Response::Run(store.create_run(new, now).await?))
-    }
-
-    async fn roll_back(&self, asked: Asked, environment: String) -> Response {
-        let request = RollbackRequest {
-            environment: environment.clone(),
-            actor: asked.person.actor,
-            origin: asked.origin,
-            text: asked.text,
-            inbox_key: asked.inbox_key,
-            interrupted: None,
-            arrived: asked.arrived,
-        };
-        let Some(report) = self.0.engine.rollback(request).await else {
-            return Response::Refuse(view::refusal(&format!("There is no environment {environment}.")));
-        };
-        let (summary, succeeded) = match &report.ended {
-            Event::Ended { summary, outcome, .. } => (summary.as_str(), *outcome == Outcome::Succeeded),
-            _ => ("", false),
-        };
-        let late = "The database does not answer: this is journalled as soon as it does.";
-        let said = view::refusal(&format!("{summary} {late}"));
-        Response::RolledBack { journalled: report.run.is_some(), run: report.run, said, succeeded }
-    }
-
-    async fn cancel(&self, asked: &Asked, run: &Run) -> Result<Response, StoreError> {
-        let rollback = matches!(run.command, Command::Rollback { .. });
-        if run.ended.is_some() {
-            return Ok(Response::Refuse(view::stale_click(run)));
-        }
-        if rollback {
-            let text = format!("{} is a rollback: it is over in a moment and is not stopped half way.", run.id);
-            return Ok(Response::Refuse(view::refusal(&text)));
-        }
-        if run.cancel.is_none() {
-            let event = Event::CancelRequested { actor: asked.person.actor.clone() };
-            self.0.engine.store().signal(run.id, &[event], self.0.engine.clock().now()).await?;
-        }
-        Ok(Response::Say(view::cancel_accepted(run)))
-    }
-
-    /// Calls the escalation contact to a run that is under way: the run's thread tells them.
-    async fn escalate(&self, asked: &Asked, run: &Run, reason: Option<String>) -> Result<Response, StoreError> {
-        let (_, contact) = self.contacts();
-        if contact.is_empty() {
-            let text = "Nobody is configured to be called: `contacts.escalation` is not set. Nothing was done.";
-            return Ok(Response::Refuse(view::refusal(text)));
-        }
-        if run.ended.is_some() {
-            let text = format!("{} has ended, so nobody is called to it. The escalation contact is {contact}.", run.id);
-            return Ok(Response::Refuse(view::refusal(&text)));
-        }
-        let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
-        let actor = asked.person.actor.clone();
-        let event = Event::Escalated { actor, contact: contact.to_owned(), reason };
-        self.0.engine.store().signal(run.id, &[event], self.0.engine.clock().now()).await?;
-        Ok(Response::Say(view::escalated(run, contact)))
-    }
-
-    async fn answer_question(&self, asked: &Asked, run: &Run, answer: Answer) -> Result<Response, StoreError> {
-        let open = run.steps.iter().find(|progress| progress.question.is_some());
-        let is_asked = |open: &&StepProgress| {
-            run.ended.is_none() && asked.pressed.question.as_ref().is_none_or(|question| *question == open.step.id)
-        };
-        let Some(open) = open.filter(is_asked) else {
-            return Ok(Response::Refuse(view::stale_click(run)));
-        };
-        let event = Event::Answered { step: open.step.id.clone(), answer, actor: asked.person.actor.clone() };
-        self.0.engine.store().signal(run.id, &[event], self.0.engine.clock().now()).await?;
-        Ok(Response::Say(view::answer_accepted(run, answer)))
     }
 
     pub(super) fn help(&self, topic: Option<&str>) -> Message {
@@ -233,4 +204,9 @@ impl Requests {
             None => help::overview(&self.0.context),
         })
     }
+}
+
+/// A command that is read already and not built.
+fn not_there_yet(command: &Command) -> Response {
+    Response::Refuse(view::refusal(&format!("`{}` is not there yet.", command.name())))
 }

@@ -7,10 +7,15 @@
 mod act;
 mod answer;
 mod audit;
+mod click;
+mod decide;
+mod form;
 mod hold;
 mod preview;
 mod read;
 mod reply;
+mod rollback;
+mod steer;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::command::{self, Context, Parsed};
 use crate::config::Config;
-use crate::domain::{Actor, Command, Membership, Memberships, Origin, Standing};
+use crate::domain::{Actor, Command, Environment, Membership, Memberships, Origin, Run, Standing};
 use crate::engine::Engine;
 use crate::policy::{self, House, Person, Place};
 use crate::slack::client::SlackClient;
@@ -34,7 +39,8 @@ use crate::slack::view;
 use crate::store::{Pending, Put, StoreError};
 
 pub use act::Response;
-use read::{Pressed, Read, Who};
+use click::{Click, Pressed};
+use read::Read;
 
 /// How long an acknowledgement waits for the database; Slack waits three seconds in all.
 const PERSIST_PATIENCE: Duration = Duration::from_millis(2_000);
@@ -74,6 +80,8 @@ struct Inner {
 struct Asked {
     command: Command,
     text: String,
+    /// The run that the command names, if there is one.
+    about: Option<Run>,
     person: Person,
     place: Place,
     origin: Origin,
@@ -148,7 +156,26 @@ impl Requests {
                     return self.take_rollback(inbound, key, arrived).await;
                 }
             }
-            _ => {}
+            Inbound::Action { action_id, value, .. } => {
+                match click::read(action_id, value.as_deref().unwrap_or_default()) {
+                    Click::Ask(Command::Rollback { environment }, _) if self.is_environment(&environment) => {
+                        return self.take_rollback(inbound, key, arrived).await;
+                    }
+                    Click::Why(command, pressed) => return Ok(self.take_for_form(inbound, key, command, pressed)),
+                    Click::Ask(..) | Click::Typed(..) | Click::Garbled | Click::Unknown => {}
+                }
+            }
+            // What is wrong with a form is said while it is open.
+            Inbound::ViewSubmission { callback_id, state, .. } => {
+                if let (true, Err(problem)) = (form::asks_why(callback_id), view::reason(state)) {
+                    return Ok(Ack { body: None, response_action: Some(view::reason_refused(problem)) });
+                }
+            }
+            Inbound::DirectMessage { .. }
+            | Inbound::HomeOpened { .. }
+            | Inbound::UrlVerification { .. }
+            | Inbound::SslCheck
+            | Inbound::Ignored { .. } => {}
         }
         if !self.begin(&key) {
             // The same request, delivered again while the first is still worked on.
@@ -287,11 +314,6 @@ impl Requests {
         self.end(&key);
     }
 
-    /// Whether people in Slack can be asked to approve.
-    fn slack_approves(&self) -> bool {
-        self.0.slack.is_some() && self.0.serves.load(Ordering::Relaxed)
-    }
-
     /// Whether all that was recorded is settled and nothing is under way.
     ///
     /// # Errors
@@ -305,6 +327,11 @@ impl Requests {
     /// False when the request is under way already.
     fn begin(&self, key: &str) -> bool {
         self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned())
+    }
+
+    /// While the result lives, nobody else gets one for the same key. None when somebody has it.
+    fn alone(&self, key: String) -> Option<Alone> {
+        self.begin(&key).then(|| Alone { requests: self.clone(), key })
     }
 
     fn end(&self, key: &str) {
@@ -331,13 +358,23 @@ impl Requests {
             Read::Nothing => {}
             Read::Say { message, reply } => self.reply(&reply, &message).await,
             Read::Home { user } => self.publish_home(&user).await?,
-            Read::Ask { parsed, who, place, origin, pressed, reply } => {
-                let person = self.person(who, &parsed.command).await?;
-                let Parsed { command, text } = parsed;
+            Read::Ask { parsed: Parsed { command, text }, who, place, origin, pressed, reply } => {
+                let about = self.about(&command).await?;
+                let environment = self.environment_of(&command, about.as_ref());
+                let actor = Actor::Slack { user: who.user, team: who.team };
+                let person = self.person(actor, &command, environment).await;
+                // A click is always answered; what is typed is answered by the run's card.
+                let answered = pressed.by_button || matches!(command, Command::Retry { .. });
                 let inbox_key = inbox_key.clone();
-                let asked = Asked { command, text, person, place, origin, pressed, inbox_key, arrived };
+                let asked = Asked { command, text, about, person, place, origin, pressed, inbox_key, arrived };
                 match self.act(asked).await? {
-                    Response::Run(_) | Response::RolledBack { journalled: true, .. } => {}
+                    Response::Run(run) if answered => {
+                        if let Some(run) = self.0.engine.store().run(run).await? {
+                            self.reply(&reply, &view::run_made(&run, self.permalink(run.id).await?.as_deref())).await;
+                        }
+                    }
+                    Response::RolledBack { journalled: true, .. } if !answered => {}
+                    Response::Run(_) => {}
                     Response::RolledBack { said, .. } | Response::Say(said) | Response::Refuse(said) => {
                         self.reply(&reply, &said).await;
                     }
@@ -351,48 +388,66 @@ impl Requests {
     }
 
     /// Who asks, with what Slack says of them as far as it matters for the command. A rollback waits for that only a
-    /// moment.
-    async fn person(&self, who: Who, command: &Command) -> Result<Person, StoreError> {
-        let groups = self.groups_to_ask(command).await?;
-        let (standing, groups) = match &self.0.slack {
-            None => {
-                let why = "there is no connection to Slack";
-                (Standing::Unknown(why.to_owned()), unknown(&groups, why))
-            }
-            Some((_, people)) => {
-                let standing = people.standing(&who.user, &self.0.house.workspace);
-                let memberships = people.memberships(&who.user, &groups, false);
-                match command {
-                    Command::Rollback { .. } => {
-                        let why = "Slack did not say at once, and a rollback does not wait";
-                        let standing = tokio::time::timeout(ROLLBACK_STANDING_PATIENCE, standing);
-                        let memberships = tokio::time::timeout(ROLLBACK_STANDING_PATIENCE, memberships);
-                        let (standing, memberships) = tokio::join!(standing, memberships);
-                        (
-                            standing.unwrap_or_else(|_| Standing::Unknown(why.to_owned())),
-                            memberships.unwrap_or_else(|_| unknown(&groups, why)),
-                        )
-                    }
-                    _ => tokio::join!(standing, memberships),
-                }
-            }
+    /// moment; who decides on a run is asked about anew.
+    async fn person(&self, actor: Actor, command: &Command, environment: Option<&Environment>) -> Person {
+        let Actor::Slack { user, .. } = &actor else {
+            return Person { actor, standing: Standing::Member, groups: Memberships::new() };
         };
-        Ok(Person { actor: Actor::Slack { user: who.user, team: who.team }, standing, groups })
+        let groups = self.groups_to_ask(command, environment);
+        let Some((_, people)) = &self.0.slack else {
+            let why = "there is no connection to Slack";
+            return Person { actor, standing: Standing::Unknown(why.to_owned()), groups: unknown(&groups, why) };
+        };
+        let fresh = matches!(command, Command::Approve { .. } | Command::Reject { .. } | Command::Override { .. });
+        let standing = people.standing(user, &self.0.house.workspace);
+        let memberships = people.memberships(user, &groups, fresh);
+        let (standing, groups) = match command {
+            Command::Rollback { .. } => {
+                let why = "Slack did not say at once, and a rollback does not wait";
+                let (standing, memberships) = tokio::join!(
+                    tokio::time::timeout(ROLLBACK_STANDING_PATIENCE, standing),
+                    tokio::time::timeout(ROLLBACK_STANDING_PATIENCE, memberships)
+                );
+                (
+                    standing.unwrap_or_else(|_| Standing::Unknown(why.to_owned())),
+                    memberships.unwrap_or_else(|_| unknown(&groups, why)),
+                )
+            }
+            _ => tokio::join!(standing, memberships),
+        };
+        Person { actor, standing, groups }
     }
 
-    /// The user groups that decide about a command. Those of every environment where it names none.
-    async fn groups_to_ask(&self, command: &Command) -> Result<BTreeSet<String>, StoreError> {
-        let environments = &self.0.config.environments;
-        if matches!(command, Command::Whoami | Command::Enrol { .. }) {
-            let everywhere = environments.values().flat_map(|there| policy::groups_of(Some(there), command));
-            return Ok(everywhere.collect());
+    /// The user groups that decide about a command. Those of every environment where it is about oneself.
+    fn groups_to_ask(&self, command: &Command, environment: Option<&Environment>) -> BTreeSet<String> {
+        match command {
+            Command::Whoami | Command::Enrol { .. } => {
+                let environments = self.0.config.environments.values();
+                environments.flat_map(|there| policy::groups_of(Some(there), command)).collect()
+            }
+            _ => policy::groups_of(environment, command),
         }
-        let of_run = match command.run() {
-            Some(run) => self.0.engine.store().run(run).await?.map(|run| run.environment),
-            None => None,
-        };
-        let name = command.environment().or(of_run.as_deref());
-        Ok(policy::groups_of(name.and_then(|name| environments.get(name)), command))
+    }
+
+    fn is_environment(&self, name: &str) -> bool {
+        self.0.config.environments.contains_key(name)
+    }
+
+    /// Whether people in Slack can be asked to approve.
+    fn slack_approves(&self) -> bool {
+        self.0.slack.is_some() && self.0.serves.load(Ordering::Relaxed)
+    }
+}
+
+/// The only one that works on something.
+struct Alone {
+    requests: Requests,
+    key: String,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.requests.end(&self.key);
     }
 }
 

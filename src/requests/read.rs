@@ -1,16 +1,20 @@
 //! What an inbound request means, as far as its words tell: what is asked, by whom, where, and where the answer goes.
 
+use serde_json::Value;
+
 use super::Requests;
+use super::click::{self, Click, Pressed};
 use super::reply::ReplyTo;
 use crate::command::{self, Context, Parsed};
-use crate::domain::{Answer, Command, Origin, RunId, SlackPlace, StepId};
+use crate::domain::{Command, Origin, RunId, SlackPlace};
 use crate::policy::Place;
 use crate::slack::inbound::Inbound;
 use crate::slack::message::Message;
-use crate::slack::view::{self, action};
+use crate::slack::view::{self, Carried};
 use crate::store::StoreError;
 
 /// What an inbound request turns out to be.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub(super) enum Read {
     Ask { parsed: Parsed, who: Who, place: Place, origin: Origin, pressed: Pressed, reply: ReplyTo },
     Say { message: Message, reply: ReplyTo },
@@ -23,15 +27,6 @@ pub(super) enum Read {
 pub(super) struct Who {
     pub(super) user: String,
     pub(super) team: String,
-}
-
-/// What a button says beside the words that it stands for.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Pressed {
-    /// Wait for the environment when another run holds it.
-    pub(super) queue: bool,
-    /// The step whose question it answers: an old card must not answer a newer question.
-    pub(super) question: Option<StepId>,
 }
 
 impl Requests {
@@ -89,26 +84,18 @@ impl Requests {
                 ..
             } => {
                 let Some(channel) = channel else { return Ok(Read::Nothing) };
-                let value = value.unwrap_or_default();
-                let (words, pressed) = match (clicked(&action_id, &value), action_id.as_str()) {
-                    (Some((command, question)), _) => (command.text(), Pressed { queue: false, question }),
-                    (None, action::QUEUE) => (value, Pressed { queue: true, question: None }),
-                    (None, _) => return Ok(Read::Nothing),
-                };
                 let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let place = place_of(&channel);
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: thread_ts.or(message_ts) });
-                match self.parsed(&words, &self.0.context, (who, place, origin, reply)) {
-                    Read::Ask { parsed, who, place, origin, reply, .. } => {
-                        Read::Ask { parsed, who, place, origin, pressed, reply }
-                    }
-                    other => other,
-                }
+                self.clicked(click::read(&action_id, &value.unwrap_or_default()), (who, place, origin, reply))
+            }
+            Inbound::ViewSubmission { team, user, user_team, callback_id, private_metadata, state, .. } => {
+                let who = Who { user, team: user_team.unwrap_or(team) };
+                sent_in(&callback_id, &private_metadata, &state, who)
             }
             Inbound::HomeOpened { team, user, .. } if team == self.0.house.workspace => Read::Home { user },
             Inbound::HomeOpened { .. }
-            | Inbound::ViewSubmission { .. }
             | Inbound::UrlVerification { .. }
             | Inbound::SslCheck
             | Inbound::Ignored { .. } => Read::Nothing,
@@ -120,6 +107,21 @@ impl Requests {
         match command::parse(text, context, self.0.engine.clock().now()) {
             Ok(parsed) => Read::Ask { parsed, who, place, origin, pressed: Pressed::default(), reply },
             Err(refusal) => Read::Say { message: view::refused(&refusal), reply },
+        }
+    }
+
+    fn clicked(&self, click: Click, from: (Who, Place, Origin, ReplyTo)) -> Read {
+        match click {
+            Click::Ask(command, pressed) => asking(command, pressed, from),
+            Click::Typed(words, queued) => match self.parsed(&words, &self.0.context, from) {
+                Read::Ask { parsed, who, place, origin, reply, .. } => {
+                    Read::Ask { parsed, who, place, origin, pressed: queued, reply }
+                }
+                other @ (Read::Say { .. } | Read::Home { .. } | Read::Nothing) => other,
+            },
+            Click::Garbled => Read::Say { message: garbled(), reply: from.3 },
+            // What lacks its reason gets a form before it is recorded.
+            Click::Why(..) | Click::Unknown => Read::Nothing,
         }
     }
 
@@ -137,20 +139,78 @@ fn place_of(channel: &str) -> Place {
     if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.to_owned()) }
 }
 
-/// The command that a button stands for, and the question that it answers. Its value names a run and a step and nothing
-/// else; what is true is read from the journal.
-fn clicked(action_id: &str, value: &str) -> Option<(Command, Option<StepId>)> {
-    let (run, question) = match value.split_once(' ') {
-        Some((run, step)) => (run, Some(StepId(step.to_owned()))),
-        None => (value, None),
+/// A form that was sent in: read like the click that opened it, with its reason. Nothing that it carries is believed
+/// beyond what a button could say.
+fn sent_in(callback_id: &str, private_metadata: &str, state: &Value, who: Who) -> Read {
+    let Some(carried) = Carried::read(private_metadata) else {
+        return match click::read(callback_id, "") {
+            Click::Unknown => Read::Nothing,
+            _ => Read::Say { message: garbled(), reply: ReplyTo::Person { user: who.user } },
+        };
     };
-    let run: RunId = run.parse().ok()?;
-    let command = match action_id {
-        action::CANCEL => Command::Cancel { run },
-        action::ANSWER_WAIT => Command::Answer { run, answer: Answer::WaitOn },
-        action::ANSWER_CONTINUE => Command::Answer { run, answer: Answer::Continue },
-        action::ANSWER_UNDO => Command::Answer { run, answer: Answer::Undo },
-        _ => return None,
-    };
-    Some((command, question))
+    let Carried { value, channel, message_ts, thread_ts } = carried;
+    let reply = ReplyTo::Thread { channel: channel.clone(), thread_ts: thread_ts.clone(), user: who.user.clone() };
+    match (click::read(callback_id, &value), view::reason(state)) {
+        (Click::Why(command, pressed), Ok(why)) => {
+            let origin = Origin::Slack(SlackPlace { channel: channel.clone(), thread_ts: thread_ts.or(message_ts) });
+            asking(click::with_reason(command, why), pressed, (who, place_of(&channel), origin, reply))
+        }
+        (Click::Why(..), Err(problem)) => Read::Say { message: view::refusal(problem), reply },
+        (Click::Unknown, _) => Read::Nothing,
+        (Click::Ask(..) | Click::Typed(..) | Click::Garbled, _) => Read::Say { message: garbled(), reply },
+    }
+}
+
+fn asking(command: Command, pressed: Pressed, from: (Who, Place, Origin, ReplyTo)) -> Read {
+    let (who, place, origin, reply) = from;
+    Read::Ask { parsed: Parsed { text: command.text(), command }, who, place, origin, pressed, reply }
+}
+
+fn garbled() -> Message {
+    view::refusal("That button cannot be read, and nothing was done. Type the command instead; `help` lists them.")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::slack::view::action;
+
+    fn send(callback_id: &str, metadata: &str, reason: &str) -> Read {
+        let state = json!({"reason": {"reason": {"type": "plain_text_input", "value": reason}}});
+        sent_in(callback_id, metadata, &state, Who { user: "U1".to_owned(), team: "T1".to_owned() })
+    }
+
+    #[test]
+    fn a_form_that_is_sent_in_is_the_command_with_its_reason_answered_in_the_thread() {
+        let metadata = r#"{"value":"R-5","channel":"C1","message_ts":"2.0","thread_ts":"1.0"}"#;
+        let Read::Ask { parsed, place, reply, pressed, .. } = send(action::OBJECT, metadata, " not <now> ") else {
+            panic!("it asks for something");
+        };
+        assert_eq!(parsed.command, Command::Object { run: RunId(5), reason: "not <now>".to_owned() });
+        assert_eq!(place, Place::Channel("C1".to_owned()));
+        assert!(pressed.by_button);
+        let ReplyTo::Thread { channel, thread_ts, user } = reply else { panic!("it is answered in the thread") };
+        assert_eq!((channel.as_str(), thread_ts.as_deref(), user.as_str()), ("C1", Some("1.0"), "U1"));
+    }
+
+    #[test]
+    fn a_form_that_we_did_not_make_asks_for_nothing() {
+        let metadata = |value: &str| format!(r#"{{"value":"{value}","channel":"C1"}}"#);
+        for (callback_id, metadata) in [
+            (action::OBJECT, metadata("R-x")),
+            (action::OBJECT, String::new()),
+            (action::SKIP, metadata("R-5")),
+            // A form never stands for what needs no reason.
+            (action::APPROVE, metadata("R-5")),
+            (action::CANCEL, metadata("R-5")),
+            (action::ROLL_BACK, metadata("prod")),
+            (action::QUEUE, metadata("enable all prod")),
+        ] {
+            assert!(matches!(send(callback_id, &metadata, "why"), Read::Say { .. }), "{callback_id} {metadata}");
+        }
+        assert!(matches!(send("other", &metadata("R-5"), "why"), Read::Nothing));
+        assert!(matches!(send(action::OBJECT, &metadata("R-5"), "  "), Read::Say { .. }));
+    }
 }

@@ -1,7 +1,7 @@
 //! How one person is answered, wherever they asked. An answer is a courtesy: what matters is in the journal.
 
 use super::Requests;
-use crate::slack::client::{Answer, Place, Post};
+use crate::slack::client::{Answer, CallError, Place, Post, SlackClient};
 use crate::slack::message::Message;
 
 /// Where an answer goes.
@@ -9,8 +9,10 @@ use crate::slack::message::Message;
 pub(super) enum ReplyTo {
     /// To the person alone, by the request's response_url.
     Url { url: String, channel: String, user: String },
-    /// To the person alone, in a thread.
+    /// To the person alone, in a thread; directly, where Slack does not take that.
     Thread { channel: String, thread_ts: Option<String>, user: String },
+    /// To the person, into the direct conversation with them.
+    Person { user: String },
     /// Into a direct conversation.
     Direct { channel: String, thread_ts: Option<String> },
 }
@@ -28,8 +30,17 @@ impl Requests {
                 }
             },
             ReplyTo::Thread { channel, thread_ts, user } => {
-                client.post_ephemeral(Place { channel, thread_ts: thread_ts.as_deref() }, user, message).await
+                let place = Place { channel, thread_ts: thread_ts.as_deref() };
+                match client.post_ephemeral(place, user, message).await {
+                    // They may have been told, and are not told twice.
+                    Ok(()) | Err(CallError::Ambiguous(_)) => Ok(()),
+                    Err(error) => {
+                        tracing::warn!(%error, "could not answer where it was asked; answering directly");
+                        directly(client, user, message).await
+                    }
+                }
             }
+            ReplyTo::Person { user } => directly(client, user, message).await,
             ReplyTo::Direct { channel, thread_ts } => {
                 let place = Place { channel, thread_ts: thread_ts.as_deref() };
                 client.post(Post { place, broadcast: false, message, key: None }).await.map(drop)
@@ -39,4 +50,10 @@ impl Requests {
             tracing::warn!(%error, "an answer did not reach its person");
         }
     }
+}
+
+async fn directly(client: &SlackClient, user: &str, message: &Message) -> Result<(), CallError> {
+    let channel = client.open_dm(user).await?;
+    let place = Place { channel: &channel, thread_ts: None };
+    client.post(Post { place, broadcast: false, message, key: None }).await.map(drop)
 }

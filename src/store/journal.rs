@@ -8,6 +8,18 @@ use super::{Result, Store, StoreError, micros, time};
 use crate::domain::{Event, Recorded, Run, RunId};
 use crate::journal::link;
 
+/// The events of a run after a number, in order.
+const SELECT_JOURNAL: &str =
+    "SELECT run_id, seq, at, body, hash FROM events WHERE run_id = $1 AND seq > $2 ORDER BY seq";
+
+/// Where the journal of a run ends, and who drives the run.
+struct Head {
+    seq: i64,
+    hash: String,
+    fence: i64,
+    environment: String,
+}
+
 /// A run to be made.
 #[derive(Clone, Debug)]
 pub struct NewRun<'a> {
@@ -132,6 +144,47 @@ impl Store {
         self.append_where(run, None, events, now).await
     }
 
+    /// Decides on a run: `rule` sees it as it is now, and what it gives is appended before anybody else can append. So of
+    /// decisions at the same instant the second sees the first. Wakes the run, as a signal does. Returns the run as it is
+    /// afterwards, or what `rule` refused; nothing is recorded then. `rule` keeps writers waiting: it must be quick.
+    ///
+    /// # Errors
+    /// When the database fails, or there is no such run.
+    pub async fn decide<E>(
+        &self,
+        run: RunId,
+        now: Timestamp,
+        rule: impl FnOnce(&Run) -> Result<Vec<Event>, E>,
+    ) -> Result<Result<Run, E>> {
+        let mut tx = self.begin().await?;
+        let head = self.head(&mut tx, run).await?;
+        let journal: Vec<Recorded> = sqlx::query(SELECT_JOURNAL)
+            .bind(run.0)
+            .bind(0_i64)
+            .fetch_all(&mut *tx)
+            .await?
+            .iter()
+            .map(recorded)
+            .collect::<Result<_>>()?;
+        let mut folded = Run::from_journal(&journal).ok_or(StoreError::NoRun)?;
+        let events = match rule(&folded) {
+            Ok(events) => events,
+            Err(refused) => {
+                tx.rollback().await?;
+                return Ok(Err(refused));
+            }
+        };
+        if events.is_empty() {
+            tx.rollback().await?;
+            return Ok(Ok(folded));
+        }
+        let appended = append(&mut tx, run, head, true, &events, now).await?;
+        tx.commit().await?;
+        self.changed();
+        appended.iter().for_each(|recorded| folded.apply(recorded));
+        Ok(Ok(folded))
+    }
+
     async fn append_where(
         &self,
         run: RunId,
@@ -140,52 +193,27 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Recorded>> {
         let mut tx = self.begin().await?;
-        let select =
-            self.locking("SELECT head_seq, head_hash, fence, environment FROM runs WHERE id = $1{lock}", " FOR UPDATE");
-        let row = sqlx::query(select).bind(run.0).fetch_optional(&mut *tx).await?.ok_or(StoreError::NoRun)?;
-        if fence.is_some_and(|fence| row.try_get::<i64, _>("fence").ok() != Some(fence)) {
+        let head = self.head(&mut tx, run).await?;
+        if fence.is_some_and(|fence| fence != head.fence) {
             return Err(StoreError::Fenced);
         }
-        let mut seq: i64 = row.try_get("head_seq")?;
-        let mut hash: String = row.try_get("head_hash")?;
-        let mut recorded = Vec::with_capacity(events.len());
-        for event in events {
-            seq += 1;
-            hash = insert(&mut tx, run, seq, now, &hash, event).await?;
-            recorded.push(Recorded { run, seq, at: now, event: event.clone(), hash: hash.clone() });
-        }
-        let ended = events.iter().any(|event| matches!(event, Event::Ended { .. }));
-        let statement = match (ended, fence) {
-            (true, _) => "UPDATE runs SET head_seq = $2, head_hash = $3, wake_at = $4, live = 0 WHERE id = $1",
-            (false, Some(_)) => "UPDATE runs SET head_seq = $2, head_hash = $3 WHERE id = $1 AND $4 = $4",
-            (false, None) => {
-                "UPDATE runs SET head_seq = $2, head_hash = $3,
-                     wake_at = CASE WHEN wake_at IS NULL THEN NULL ELSE $4 END WHERE id = $1"
-            }
-        };
-        sqlx::query(statement).bind(run.0).bind(seq).bind(hash).bind(micros(now)).execute(&mut *tx).await?;
-        if ended {
-            let environment: String = row.try_get("environment")?;
-            sqlx::query("DELETE FROM locks WHERE environment = $1 AND run_id = $2")
-                .bind(environment.clone())
-                .bind(run.0)
-                .execute(&mut *tx)
-                .await?;
-            // Those who wait for the environment look again now.
-            sqlx::query("UPDATE runs SET wake_at = $2 WHERE environment = $1 AND live = 1 AND wake_at > $2")
-                .bind(environment)
-                .bind(micros(now))
-                .execute(&mut *tx)
-                .await?;
-            sqlx::query("UPDATE inbox SET done_at = $2 WHERE run_id = $1 AND done_at IS NULL")
-                .bind(run.0)
-                .bind(micros(now))
-                .execute(&mut *tx)
-                .await?;
-        }
+        let appended = append(&mut tx, run, head, fence.is_none(), events, now).await?;
         tx.commit().await?;
         self.changed();
-        Ok(recorded)
+        Ok(appended)
+    }
+
+    /// Where the journal of a run ends. Nobody else appends to it until the transaction's end.
+    async fn head(&self, tx: &mut Transaction<'static, Any>, run: RunId) -> Result<Head> {
+        let select =
+            self.locking("SELECT head_seq, head_hash, fence, environment FROM runs WHERE id = $1{lock}", " FOR UPDATE");
+        let row = sqlx::query(select).bind(run.0).fetch_optional(&mut **tx).await?.ok_or(StoreError::NoRun)?;
+        Ok(Head {
+            seq: row.try_get("head_seq")?,
+            hash: row.try_get("head_hash")?,
+            fence: row.try_get("fence")?,
+            environment: row.try_get("environment")?,
+        })
     }
 
     /// The journal of a run, in order; empty when there is no such run.
@@ -201,14 +229,7 @@ impl Store {
     /// # Errors
     /// As [`Store::journal`].
     pub async fn journal_after(&self, run: RunId, seq: i64) -> Result<Vec<Recorded>> {
-        sqlx::query("SELECT run_id, seq, at, body, hash FROM events WHERE run_id = $1 AND seq > $2 ORDER BY seq")
-            .bind(run.0)
-            .bind(seq)
-            .fetch_all(&self.reads)
-            .await?
-            .iter()
-            .map(recorded)
-            .collect()
+        sqlx::query(SELECT_JOURNAL).bind(run.0).bind(seq).fetch_all(&self.reads).await?.iter().map(recorded).collect()
     }
 
     /// A run, folded from its journal.
@@ -304,6 +325,53 @@ impl Store {
             .map(|row| Ok(RunId(row.try_get("id")?)))
             .collect()
     }
+}
+
+/// Appends events to the journal that ends at `head`. A signal wakes the run; an end frees its environment.
+async fn append(
+    tx: &mut Transaction<'static, Any>,
+    run: RunId,
+    head: Head,
+    wakes: bool,
+    events: &[Event],
+    now: Timestamp,
+) -> Result<Vec<Recorded>> {
+    let Head { mut seq, mut hash, environment, .. } = head;
+    let mut appended = Vec::with_capacity(events.len());
+    for event in events {
+        seq += 1;
+        hash = insert(tx, run, seq, now, &hash, event).await?;
+        appended.push(Recorded { run, seq, at: now, event: event.clone(), hash: hash.clone() });
+    }
+    let ended = events.iter().any(|event| matches!(event, Event::Ended { .. }));
+    let statement = match (ended, wakes) {
+        (true, _) => "UPDATE runs SET head_seq = $2, head_hash = $3, wake_at = $4, live = 0 WHERE id = $1",
+        (false, false) => "UPDATE runs SET head_seq = $2, head_hash = $3 WHERE id = $1 AND $4 = $4",
+        (false, true) => {
+            "UPDATE runs SET head_seq = $2, head_hash = $3,
+                 wake_at = CASE WHEN wake_at IS NULL THEN NULL ELSE $4 END WHERE id = $1"
+        }
+    };
+    sqlx::query(statement).bind(run.0).bind(seq).bind(hash).bind(micros(now)).execute(&mut **tx).await?;
+    if ended {
+        sqlx::query("DELETE FROM locks WHERE environment = $1 AND run_id = $2")
+            .bind(environment.clone())
+            .bind(run.0)
+            .execute(&mut **tx)
+            .await?;
+        // Those who wait for the environment look again now.
+        sqlx::query("UPDATE runs SET wake_at = $2 WHERE environment = $1 AND live = 1 AND wake_at > $2")
+            .bind(environment)
+            .bind(micros(now))
+            .execute(&mut **tx)
+            .await?;
+        sqlx::query("UPDATE inbox SET done_at = $2 WHERE run_id = $1 AND done_at IS NULL")
+            .bind(run.0)
+            .bind(micros(now))
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(appended)
 }
 
 /// Writes an event, and returns its hash.

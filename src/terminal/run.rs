@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::command::{self, Context};
 use crate::config::{Config, Secrets, Variables};
 use crate::control::{self, Ask, Tell};
-use crate::domain::{Command, Outcome};
+use crate::domain::{ApprovalRule, Command, Outcome};
 use crate::slack::view;
 use crate::store::{StoreError, sqlite_path};
 
@@ -33,7 +33,11 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
             return Ok(ExitCode::from(FAILED));
         }
     };
-    if command.acts() && !args.yes && !confirmed(&command)? {
+    let go_on = match named_rollback(&command, &config) {
+        Some(environment) => typed(environment, &mut std::io::stdin().lock())?,
+        None => !command.acts() || args.yes || confirmed(&command)?,
+    };
+    if !go_on {
         eprintln!("Nothing was changed.");
         return Ok(ExitCode::from(FAILED));
     }
@@ -94,6 +98,23 @@ async fn build_apart(config: Config, secrets: &mut Secrets) -> anyhow::Result<Ap
     Err(last.context("no place for a journal")?)
 }
 
+/// The environment whose name has to be typed before the command: that of a rollback where others approve. No option
+/// stands in for it.
+fn named_rollback<'a>(command: &'a Command, config: &Config) -> Option<&'a str> {
+    let Command::Rollback { environment } = command else { return None };
+    let approval = config.environments.get(environment)?.approval;
+    (approval == ApprovalRule::Required).then_some(environment)
+}
+
+/// Asks for the environment's name, on a terminal and in a pipeline alike.
+fn typed(environment: &str, input: &mut impl BufRead) -> anyhow::Result<bool> {
+    eprint!("This turns off every rule of {environment}, at once. To go on, type the environment's name: ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    input.read_line(&mut answer)?;
+    Ok(answer.trim() == environment)
+}
+
 /// Asks whoever sits at the terminal; a pipeline is not asked.
 fn confirmed(command: &Command) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
@@ -130,6 +151,20 @@ impl Teller {
             Some((_, true)) => ExitCode::SUCCESS,
             Some((Some(Outcome::Unproven), false)) => ExitCode::from(NOT_PROVEN),
             Some((_, false)) | None => ExitCode::from(FAILED),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_environments_name_lets_a_rollback_of_production_go_on() {
+        for (input, goes_on) in
+            [("prod\n", true), ("  prod ", true), ("", false), ("y\n", false), ("prod2\nprod\n", false)]
+        {
+            assert_eq!(typed("prod", &mut input.as_bytes()).ok(), Some(goes_on), "{input:?}");
         }
     }
 }

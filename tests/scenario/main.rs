@@ -4,6 +4,7 @@
 
 mod closed;
 mod crash;
+mod decisions;
 mod enable;
 mod hold;
 mod record;

@@ -2,7 +2,7 @@
 
 use super::blocks::{Button, Draft, Style};
 use super::markup::{Markup, clip, md};
-use super::{action, words};
+use super::{action, approval, words};
 use crate::domain::{Actor, Answer, Command, Run};
 use crate::slack::message::Message;
 
@@ -91,6 +91,7 @@ pub fn cancel_accepted(run: &Run) -> Message {
         md!("{}", run.id).bold(),
         clip(&words::subject(&run.command), 150),
     ));
+    draft.lines(approval::states(run, None));
     draft.finish()
 }
 
