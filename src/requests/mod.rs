@@ -11,6 +11,7 @@ mod click;
 mod decide;
 mod form;
 mod hold;
+mod limits;
 mod preview;
 mod read;
 mod reply;
@@ -40,6 +41,7 @@ use crate::store::{Pending, Put, StoreError};
 
 pub use act::Response;
 use click::{Click, Pressed};
+use limits::Limiter;
 use read::Read;
 
 /// How long an acknowledgement waits for the database; Slack waits three seconds in all.
@@ -71,6 +73,7 @@ struct Inner {
     /// The keys of the requests that this process works on.
     under_way: Mutex<HashSet<String>>,
     tasks: TaskTracker,
+    limiter: Limiter,
     /// Whether requests from Slack are taken, so that somebody there can be asked.
     serves: AtomicBool,
 }
@@ -108,6 +111,7 @@ impl Requests {
             command_word: config.slack.command.clone(),
         };
         let context = Context::from(&config);
+        let limiter = Limiter::new(&config.limits);
         Self(Arc::new(Inner {
             config,
             house,
@@ -117,6 +121,7 @@ impl Requests {
             turns: Semaphore::new(MOST_AT_ONCE),
             under_way: Mutex::default(),
             tasks: TaskTracker::new(),
+            limiter,
             serves: AtomicBool::new(false),
         }))
     }
@@ -359,9 +364,13 @@ impl Requests {
             Read::Say { message, reply } => self.reply(&reply, &message).await,
             Read::Home { user } => self.publish_home(&user).await?,
             Read::Ask { parsed: Parsed { command, text }, who, place, origin, pressed, reply } => {
+                let actor = Actor::Slack { user: who.user, team: who.team };
+                if let Err(too_many) = self.0.limiter.check(&actor, &command, &self.0.config.limits) {
+                    self.reply(&reply, &view::refused(&too_many)).await;
+                    return self.settled(inbox_key).await;
+                }
                 let about = self.about(&command).await?;
                 let environment = self.environment_of(&command, about.as_ref());
-                let actor = Actor::Slack { user: who.user, team: who.team };
                 let person = self.person(actor, &command, environment).await;
                 // A click is always answered; what is typed is answered by the run's card.
                 let answered = pressed.by_button || matches!(command, Command::Retry { .. });
@@ -381,6 +390,10 @@ impl Requests {
                 }
             }
         }
+        self.settled(inbox_key).await
+    }
+
+    async fn settled(&self, inbox_key: Option<String>) -> Result<(), StoreError> {
         match inbox_key {
             Some(key) => self.0.engine.store().settle_request(&key, self.0.engine.clock().now()).await,
             None => Ok(()),
