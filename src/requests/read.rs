@@ -1,5 +1,7 @@
 //! What an inbound request means, as far as its words tell: what is asked, by whom, where, and where the answer goes.
 
+use jiff::Timestamp;
+
 use super::Requests;
 use super::reply::ReplyTo;
 use crate::command::{self, Context, Parsed};
@@ -12,7 +14,7 @@ use crate::store::StoreError;
 
 /// What an inbound request turns out to be.
 pub(super) enum Read {
-    Ask { parsed: Parsed, who: Who, place: Place, origin: Origin, pressed: Pressed, reply: ReplyTo },
+    Ask { parsed: Box<Parsed>, who: Who, place: Place, origin: Origin, pressed: Pressed, reply: ReplyTo },
     Say { message: Message, reply: ReplyTo },
     Home { user: String },
     Nothing,
@@ -35,15 +37,15 @@ pub(super) struct Pressed {
 }
 
 impl Requests {
-    /// What a request means, as far as its words tell.
-    pub(super) async fn read(&self, inbound: Inbound) -> Result<Read, StoreError> {
+    /// What a request means, as far as its words tell. Times in them count from when it arrived.
+    pub(super) async fn read(&self, inbound: Inbound, arrived: Timestamp) -> Result<Read, StoreError> {
         Ok(match inbound {
             Inbound::Slash { team, channel, user, user_team, text, response_url, .. } => {
                 let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let place = place_of(&channel);
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
-                self.parsed(&text, &self.0.context, (who, place, origin, reply))
+                parsed(&text, arrived, &self.0.context, (who, place, origin, reply))
             }
             Inbound::Mention { team, channel, user, user_team, text, ts, thread_ts, .. } => {
                 let implied = match &thread_ts {
@@ -63,15 +65,16 @@ impl Requests {
                     ReplyTo::Thread { channel: channel.clone(), thread_ts: thread_ts.clone(), user: user.clone() };
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let origin = Origin::Slack(SlackPlace { channel: channel.clone(), thread_ts });
-                self.parsed(&text, &context.typed_after("@alch"), (who, Place::Channel(channel), origin, reply))
+                parsed(&text, arrived, &context.typed_after("@alch"), (who, Place::Channel(channel), origin, reply))
             }
             Inbound::DirectMessage { team, channel, user, user_team, text, thread_ts, .. } => {
                 let reply = ReplyTo::Direct { channel: channel.clone(), thread_ts };
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
                 let context = self.0.context.typed_after("");
-                self.parsed(
+                parsed(
                     text.strip_prefix(&self.0.house.command_word).unwrap_or(&text),
+                    arrived,
                     &context,
                     (who, Place::DirectMessage, origin, reply),
                 )
@@ -99,7 +102,7 @@ impl Requests {
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let place = place_of(&channel);
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: thread_ts.or(message_ts) });
-                match self.parsed(&words, &self.0.context, (who, place, origin, reply)) {
+                match parsed(&words, arrived, &self.0.context, (who, place, origin, reply)) {
                     Read::Ask { parsed, who, place, origin, reply, .. } => {
                         Read::Ask { parsed, who, place, origin, pressed, reply }
                     }
@@ -115,20 +118,20 @@ impl Requests {
         })
     }
 
-    fn parsed(&self, text: &str, context: &Context, from: (Who, Place, Origin, ReplyTo)) -> Read {
-        let (who, place, origin, reply) = from;
-        match command::parse(text, context, self.0.engine.clock().now()) {
-            Ok(parsed) => Read::Ask { parsed, who, place, origin, pressed: Pressed::default(), reply },
-            Err(refusal) => Read::Say { message: view::refused(&refusal), reply },
-        }
-    }
-
     async fn run_of_thread(&self, channel: &str, thread_ts: &str) -> Result<Option<(RunId, String)>, StoreError> {
         let store = self.0.engine.store();
         Ok(match store.run_of_thread(channel, thread_ts).await? {
             Some(id) => store.run(id).await?.map(|run| (id, run.environment)),
             None => None,
         })
+    }
+}
+
+fn parsed(text: &str, arrived: Timestamp, context: &Context, from: (Who, Place, Origin, ReplyTo)) -> Read {
+    let (who, place, origin, reply) = from;
+    match command::parse(text, context, arrived).map(Box::new) {
+        Ok(parsed) => Read::Ask { parsed, who, place, origin, pressed: Pressed::default(), reply },
+        Err(refusal) => Read::Say { message: view::refused(&refusal), reply },
     }
 }
 

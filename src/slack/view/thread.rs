@@ -261,10 +261,8 @@ fn plan_message(
     again: bool,
     environment: Option<&Environment>,
 ) -> Option<Draft> {
-    let speaks_itself = plan.steps.iter().all(|step| match step.kind {
-        StepKind::Checklist | StepKind::DisableAll { .. } => true,
-        _ => false,
-    });
+    let speaks_itself =
+        plan.steps.iter().all(|step| matches!(step.kind, StepKind::Checklist | StepKind::DisableAll { .. }));
     if speaks_itself {
         return None;
     }
