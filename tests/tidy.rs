@@ -94,7 +94,7 @@ const PURE: &[&str] = &[
 ];
 
 /// The crates that `domain` rests on: values, their JSON and their digests.
-const CRATES_OF_DOMAIN: &[&str] = &["std", "serde", "serde_json", "jiff", "sha2", "hex", "thiserror"];
+const CRATES_OF_DOMAIN: &[&str] = &["std", "serde", "serde_json", "jiff", "sha2", "hex", "shell_words", "thiserror"];
 
 /// A line of production code: without comments, and without the tests.
 struct Line {
