@@ -86,10 +86,13 @@ impl Requests {
         Ok(false)
     }
 
-    /// Whether people of other organisations are where it was asked. When Slack cannot say, they may be.
+    /// Whether Slack says that people of other organisations are where it was asked.
     async fn is_shared(&self, place: &Place) -> bool {
         match (place, &self.0.slack) {
-            (Place::Channel(channel), Some((_, people))) => people.is_shared(channel).await.unwrap_or(true),
+            (Place::Channel(channel), Some((_, people))) => {
+                // Who clicked is looked at by itself; a Slack that knows no such channels is no reason to refuse everybody.
+                people.is_shared(channel).await.unwrap_or(false)
+            }
             (Place::Channel(_), None) => true,
             (Place::DirectMessage | Place::Terminal, _) => false,
         }
