@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp, Zoned};
 
 use crate::domain::{
-    Actor, AlarmChange, AlarmStatus, Check, Command, Environment, Evidence, Hold, HoldKind, Plan, Rule, Run, StepKind,
-    Verdict, Version,
+    Actor, AlarmChange, AlarmStatus, ApprovalRule, Check, Command, Environment, Evidence, Hold, HoldKind, Plan, Rule,
+    Run, StepKind, Verdict, Version,
 };
 use crate::window::{self, DoesNotFit};
 
@@ -97,7 +97,7 @@ pub fn checks(question: &Question<'_>, readings: &Readings) -> Vec<Check> {
             rehearsal::check(question, readings).row("rehearsal", format!("Rollback rehearsed in {source}")),
         ]);
     }
-    if applies(question.environment, &question.plan.command) || enables(question.plan) {
+    if question.environment.approval == ApprovalRule::Required && enables(question.plan) {
         checks.push(fits_window(question).row("window", "Deployment window"));
         checks.push(stakeholders(question).row("stakeholders", "Stakeholders are told"));
     }

@@ -11,7 +11,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Answer a run that asks",
     long: "A run asks when a gate saw no traffic, and in production when a step failed: `wait` waits as long again, `continue` goes on although it is not proven, `undo` disables what this run enabled and ends it, `retry` tries the step again. In the run's thread the word alone is enough.",
     examples: &["R-42 continue"],
-    read,
 };
 
 const ANSWERS: [Answer; 4] = [Answer::WaitOn, Answer::Continue, Answer::Undo, Answer::Retry];

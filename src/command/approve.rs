@@ -12,7 +12,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Approve what a run asks for, as its button does",
     long: "An approval belongs to the plan that you read: name it by the first six or more digits that its message shows. When the world has moved since, the run shows the difference and asks again. Nobody approves their own request unless the settings say so. In the run's thread the run need not be named.",
     examples: &["R-42 3f9a0c2b"],
-    read,
 };
 
 /// The fewest digits that name a plan.

@@ -1,7 +1,9 @@
 //! `audit`: hand out the journals.
 
+use clap::Args;
 use jiff::SignedDuration;
 
+use super::clean::Word;
 use super::help::Topic;
 use super::refusal::nearest;
 use super::{Line, Quoted, Refusal, span, target};
@@ -13,16 +15,24 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Hand out the journals as a file",
     long: "Gives every event of every run, of one environment or of all, as a file: who asked for what, who approved it, what was done and what came of it. `jsonl` has each event in full, a line each; `csv` has columns. `alch audit verify` on a terminal shows that nothing was changed afterwards. Changes nothing.",
     examples: &["", "{env} --since 7d --format csv"],
-    read,
 };
+
+/// What can be said by name.
+#[derive(Args)]
+pub(super) struct Options {
+    #[arg(long)]
+    since: Option<Word>,
+    #[arg(long)]
+    format: Option<Word>,
+}
 
 /// The farthest that is looked back; whoever wants more wants all.
 const MAX_SINCE: SignedDuration = SignedDuration::from_hours(24 * 3_660);
 
 /// Reads the words after `audit`.
-pub(super) fn read(mut line: Line<'_>) -> Result<Command, Refusal> {
-    let since = line.option("since")?;
-    let format = line.option("format")?;
+pub(super) fn read(line: Line<'_>, options: Options) -> Result<Command, Refusal> {
+    let since = line.option("since", options.since)?;
+    let format = line.option("format", options.format)?;
     let since = since.map(|since| read_since(&since, &line)).transpose()?;
     let format = format.map_or(Ok(AuditFormat::Jsonl), |format| read_format(&format, &line))?;
     let environment = target::optional_environment(&line.plain()?, &TOPIC, line.context)?;

@@ -10,7 +10,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Stop a run at its next safe point",
     long: "Stops a run before its next step. A call to AWS that is under way is finished first. The run then says what state things are in. In the run's thread the run need not be named.",
     examples: &["R-42"],
-    read,
 };
 
 /// Reads the words after `cancel`.

@@ -1,9 +1,12 @@
 //! Undoes what Slack and keyboards do to a typed text: links made of names, curly quotes, long dashes, invisible spaces,
 //! marks around words. Yields words and gives none of them a meaning.
+//!
+//! What stands in quotation marks is read as a shell reads it. Outside of them a text is people's, not a shell's: an
+//! apostrophe is an apostrophe, and a backslash a backslash.
 
 use super::refusal::{Quoted, Refusal};
 
-/// A piece of a text: what stands between spaces, or between quotation marks.
+/// What stands between spaces, or between quotation marks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     /// As it was typed, its quotation marks included.
@@ -12,8 +15,14 @@ pub(super) struct Word {
     pub(super) value: String,
     /// Whether it stood between quotation marks: then it is no option.
     pub(super) quoted: bool,
-    /// Whether nothing stood between it and the word before.
-    pub(super) glued: bool,
+}
+
+impl From<&str> for Word {
+    fn from(raw: &str) -> Self {
+        let inside = as_in_a_shell(raw).or_else(|| between_marks(raw));
+        let quoted = inside.is_some();
+        Self { raw: raw.to_owned(), value: inside.unwrap_or_else(|| raw.to_owned()), quoted }
+    }
 }
 
 impl Word {
@@ -22,21 +31,18 @@ impl Word {
         bare(&plain_marks(&self.value)).to_owned()
     }
 
-    /// As an option, if it is one: with plain dashes in front.
-    pub(super) fn dashed(&self) -> Option<String> {
-        let plain = plain_marks(&self.value);
-        let name = plain.trim_start_matches('-');
-        (!self.quoted && plain.len() > name.len() && !name.is_empty()).then_some(plain)
+    /// As an option, if it is one, and what stands behind its `=`. Dashes of any kind right before a letter make one:
+    /// `—for` and `-for` are what keyboards and haste make of `--for`. Whoever means them as text puts them in quotes.
+    pub(super) fn option(&self) -> Option<(String, Option<&str>)> {
+        let name = self.raw.trim_start_matches(is_dash);
+        let is_one = name.len() < self.raw.len() && name.starts_with(|letter: char| letter.is_ascii_alphabetic());
+        let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
+        is_one.then(|| (name.to_ascii_lowercase(), value))
     }
 
     /// For the journal: what it says, in quotation marks when it takes them to stay one.
     pub(super) fn shown(&self) -> String {
-        let plain = if self.quoted { self.value.clone() } else { self.plain() };
-        if self.quoted && (plain.is_empty() || plain.contains(char::is_whitespace)) {
-            format!("\"{plain}\"")
-        } else {
-            plain
-        }
+        if self.quoted { shell_words::quote(&self.value).into_owned() } else { self.plain() }
     }
 }
 
@@ -81,82 +87,51 @@ pub(super) fn sentence(text: &str) -> String {
     line.trim().to_owned()
 }
 
-/// Letters between spaces and texts between quotation marks. A quotation mark opens only at the beginning of a word, and
-/// behind the `=` of an option; elsewhere it is an apostrophe or an inch.
+/// Splits at spaces, but for those between quotation marks, which open at the beginning of a word and behind the `=` of
+/// an option. They reach to where a shell finds a whole word; where it finds none, as in `'it's late'`, to the first mark
+/// at the end of a word. A single mark without any partner was an apostrophe.
 fn split(text: &str) -> Result<Vec<Word>, Refusal> {
-    let mut words: Vec<Word> = Vec::new();
-    let mut rest = text;
-    loop {
-        let trimmed = rest.trim_start();
-        let glued = trimmed.len() == rest.len() && !words.is_empty();
-        rest = trimmed;
-        let Some(first) = rest.chars().next() else { return Ok(words) };
-        let inside = if is_double(first) {
-            Some(double_quoted(rest).ok_or(Refusal::OpenQuote)?)
-        } else if is_single(first) {
-            single_quoted(rest)
-        } else {
-            None
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let ends = || {
+            let ends = rest.match_indices(char::is_whitespace).map(|(at, _)| at).chain([rest.len()]);
+            ends.filter(|end| !rest[..*end].ends_with(char::is_whitespace))
         };
-        let quoted = inside.is_some();
-        let (value, length) = inside.unwrap_or_else(|| {
-            let length = unquoted(rest);
-            (rest[..length].to_owned(), length)
-        });
-        words.push(Word { raw: rest[..length].to_owned(), value, quoted, glued });
-        rest = &rest[length..];
-    }
-}
-
-/// How far a word without quotation marks reaches, bytes.
-fn unquoted(text: &str) -> usize {
-    let end = text.find(char::is_whitespace).unwrap_or(text.len());
-    let is_option = plain_marks(&text[..end]).starts_with('-');
-    match text[..end].find('=') {
-        Some(at) if is_option && text[at + 1..].starts_with(is_double) => at + 1,
-        _ => end,
-    }
-}
-
-/// What stands in the double quotation marks at the beginning, and how far it reaches with them, bytes. Inside, `\"` is a
-/// quotation mark and `\\` a backslash. A straight mark may stand for a curly one when the right one is not there.
-fn double_quoted(text: &str) -> Option<(String, usize)> {
-    let straight = |letter: char| letter == '"';
-    let curly = |letter: char| is_double(letter) && letter != '"';
-    if text.starts_with('"') {
-        until(text, straight).or_else(|| until(text, curly))
-    } else {
-        until(text, curly).or_else(|| until(text, straight))
-    }
-}
-
-fn until(text: &str, closes: impl Fn(char) -> bool) -> Option<(String, usize)> {
-    let mut value = String::new();
-    let mut letters = text.char_indices().skip(1).peekable();
-    while let Some((at, letter)) = letters.next() {
-        if letter == '\\'
-            && let Some((_, escaped)) = letters.next_if(|(_, next)| matches!(next, '"' | '\\'))
-        {
-            value.push(escaped);
-        } else if closes(letter) {
-            return Some((value, at + letter.len_utf8()));
+        let next = ends().next().unwrap_or(rest.len());
+        let end = if is_mark(first) {
+            let whole = ends().find(|end| as_in_a_shell(&rest[..*end]).is_some());
+            let whole = whole.or_else(|| ends().find(|end| between_marks(&rest[..*end]).is_some()));
+            whole.or(is_single(first).then_some(next)).ok_or(Refusal::OpenQuote)?
         } else {
-            value.push(letter);
-        }
+            let value = rest[..next].find('=').map(|at| at + 1).filter(|_| rest.starts_with(is_dash));
+            value.filter(|at| rest[*at..].starts_with(is_mark)).unwrap_or(next)
+        };
+        words.push(Word::from(&rest[..end]));
+        rest = rest[end..].trim_start();
     }
-    None
+    Ok(words)
 }
 
-/// The same for single ones, which close only at a word's end. Without such an end it was an apostrophe.
-fn single_quoted(text: &str) -> Option<(String, usize)> {
-    let ends = |rest: &str| {
-        let next = rest.trim_start_matches(['.', ',', ';', ':', '!', '`', '*', '~', '_']).chars().next();
-        next.is_none_or(char::is_whitespace)
+/// What a shell makes of one word that begins with a quotation mark. A single one has to close at its end too: `'it's` is
+/// the beginning of a sentence.
+fn as_in_a_shell(raw: &str) -> Option<String> {
+    let opens = raw.starts_with('"') || (raw.starts_with('\'') && between_marks(raw).is_some());
+    let [word] = <[String; 1]>::try_from(opens.then(|| shell_words::split(raw).ok())??).ok()?;
+    Some(word)
+}
+
+/// What stands between two quotation marks of people's, curly or straight, whatever it is.
+fn between_marks(raw: &str) -> Option<String> {
+    let inside = |is_mark: fn(char) -> bool| {
+        let text = raw.trim_end_matches(['.', ',', ';', ':', '!', '?', ')']);
+        text.strip_prefix(is_mark)?.strip_suffix(is_mark).map(str::to_owned)
     };
-    let (close, letter) =
-        text.char_indices().skip(1).find(|(at, letter)| is_single(*letter) && ends(&text[at + letter.len_utf8()..]))?;
-    let open = text.chars().next().map_or(0, char::len_utf8);
-    Some((text[open..close].to_owned(), close + letter.len_utf8()))
+    inside(is_double).or_else(|| inside(is_single))
+}
+
+fn is_mark(letter: char) -> bool {
+    is_double(letter) || is_single(letter)
 }
 
 fn is_double(letter: char) -> bool {
@@ -165,6 +140,10 @@ fn is_double(letter: char) -> bool {
 
 fn is_single(letter: char) -> bool {
     matches!(letter, '\'' | '\u{2018}'..='\u{201b}' | '\u{2032}')
+}
+
+fn is_dash(letter: char) -> bool {
+    matches!(letter, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}')
 }
 
 /// Letters that are not seen: they only make a text look like another. Joiners stay, as emoji are made with them.
@@ -235,9 +214,7 @@ fn plain_marks(text: &str) -> String {
         match letter {
             letter if is_single(letter) => plain.push('\''),
             letter if is_double(letter) => plain.push('"'),
-            // A long dash before a word was typed as `--`; inside a word it was a hyphen.
-            '\u{2013}' | '\u{2014}' | '\u{2015}' if plain.is_empty() => plain.push_str("--"),
-            '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => plain.push('-'),
+            letter if is_dash(letter) => plain.push('-'),
             '\u{200c}' | '\u{200d}' => {}
             letter if letter.is_whitespace() => plain.push(' '),
             letter => plain.push(letter),

@@ -10,7 +10,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Show whom to turn to",
     long: "Shows the contacts of the settings: who looks after the system, and who is called when that does not help. Changes nothing.",
     examples: &[""],
-    read,
 };
 
 /// Reads the words after `contacts`.

@@ -10,7 +10,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Disable a rule, or all",
     long: "Calls DisableRule for the rule on its event bus and reads it back. Events that come while a rule is disabled are not queued; they stay in the archive. In an incident use `rollback`: it is faster and waits for nobody.",
     examples: &["{rule} {env}", "all {env}"],
-    read,
 };
 
 /// Reads the words after `disable`.

@@ -10,7 +10,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Enable a rule, watch it, and check that it is well",
     long: "Calls EnableRule for the rule on its event bus, reads it back, waits while watching the metrics, and then checks the gate: failed invocations, throttles and errors, messages in the dead-letter queues, alarms. `all` takes the rules in the configured order, one at a time, and stops at the first gate that fails. A rule that is enabled already is left so and still checked.",
     examples: &["{rule} {env}", "all {env}"],
-    read,
 };
 
 /// Reads the words after `enable`.

@@ -1,5 +1,8 @@
 //! `enrol`: a second factor for approvals.
 
+use clap::Args;
+
+use super::clean::Word;
 use super::help::Topic;
 use super::{Line, Quoted, Refusal, target};
 use crate::domain::Command;
@@ -10,12 +13,18 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Enrol a second factor for approvals",
     long: "Gives you a secret for an authenticator app, in a direct message. Where the settings ask for it, an approval then takes a code of it: who has only your Slack cannot approve. `--reset` takes away somebody's, so that they can enrol again; only admins may. `enroll` is understood too.",
     examples: &["", "--reset <@U012AB3CD>"],
-    read,
 };
 
+/// What can be said by name.
+#[derive(Args)]
+pub(super) struct Options {
+    #[arg(long)]
+    reset: Option<Word>,
+}
+
 /// Reads the words after `enrol`.
-pub(super) fn read(mut line: Line<'_>) -> Result<Command, Refusal> {
-    let mut reset = line.option("reset")?;
+pub(super) fn read(line: Line<'_>, options: Options) -> Result<Command, Refusal> {
+    let mut reset = line.option("reset", options.reset)?;
     let words = line.plain()?;
     let words = match &words[..] {
         [verb, person, more @ ..] if reset.is_none() && verb.eq_ignore_ascii_case("reset") => {

@@ -20,8 +20,6 @@ pub(super) struct Topic {
     /// What is typed after the name; `{env}` and `{rule}` stand for the first ones of the configuration, `{to}` for the
     /// first environment that takes promotions.
     pub(super) examples: &'static [&'static str],
-    /// Reads the words after it.
-    pub(super) read: fn(Line<'_>) -> Result<Command, Refusal>,
 }
 
 const TOPIC: Topic = Topic {
@@ -30,7 +28,6 @@ const TOPIC: Topic = Topic {
     line: "Show all commands, or one in full",
     long: "Shows what a command does, how it is typed, and examples.",
     examples: &["", "enable"],
-    read,
 };
 
 /// All topics, in the order in which they are listed, by what people are about.

@@ -1,9 +1,11 @@
 //! `freeze`, `unfreeze`, `lock`, `unlock`: close an environment, or keep it for oneself.
 
+use clap::Args;
 use jiff::SignedDuration;
 
 use super::clean::{self, Word};
 use super::help::Topic;
+use super::line::Reason;
 use super::refusal::nearest;
 use super::target::{find_environment, list_environments, unknown_name};
 use super::{Line, Quoted, Refusal, span, target};
@@ -15,7 +17,6 @@ pub(super) const FREEZE: Topic = Topic {
     line: "Close an environment to all but a rollback",
     long: "Nothing acts in a frozen environment but a rollback, and runs under way begin no new step. It lasts until `unfreeze`, or as long as `--for` says, 30 days at most. The reason is shown to whoever is refused.",
     examples: &["{env} \"month-end closing\" --for 4h"],
-    read: read_freeze,
 };
 
 pub(super) const UNFREEZE: Topic = Topic {
@@ -24,7 +25,6 @@ pub(super) const UNFREEZE: Topic = Topic {
     line: "Lift a freeze",
     long: "Opens a frozen environment again. Runs that were held up by it go on.",
     examples: &["{env}"],
-    read: read_unfreeze,
 };
 
 pub(super) const LOCK: Topic = Topic {
@@ -33,7 +33,6 @@ pub(super) const LOCK: Topic = Topic {
     line: "Keep an environment for yourself",
     long: "Others do not act in a locked environment, but for a rollback; you do. It lasts until `unlock`, or as long as `--for` says, 30 days at most.",
     examples: &["{env} \"looking into the queue\" --for 1h", "{env}"],
-    read: read_lock,
 };
 
 pub(super) const UNLOCK: Topic = Topic {
@@ -42,34 +41,29 @@ pub(super) const UNLOCK: Topic = Topic {
     line: "Give a locked environment back",
     long: "Lifts your lock. An admin may lift other people's.",
     examples: &["{env}"],
-    read: read_unlock,
 };
 
 /// The longest that an environment is held without being asked for again.
 const MAX_LASTING: SignedDuration = SignedDuration::from_hours(24 * 30);
 
-fn read_freeze(line: Line<'_>) -> Result<Command, Refusal> {
-    read_hold(HoldKind::Freeze, line)
+/// What can be said by name.
+#[derive(Args)]
+pub(super) struct Options {
+    #[arg(id = "for", long = "for")]
+    lasting: Option<Word>,
+    #[command(flatten)]
+    reason: Reason,
 }
 
-fn read_lock(line: Line<'_>) -> Result<Command, Refusal> {
-    read_hold(HoldKind::Lock, line)
+/// Reads the words after `unfreeze` or `unlock`.
+pub(super) fn read_release(kind: HoldKind, line: Line<'_>) -> Result<Command, Refusal> {
+    Ok(Command::Release { kind, environment: target::environment(&line.plain()?, line.topic, line.context)? })
 }
 
-fn read_unfreeze(line: Line<'_>) -> Result<Command, Refusal> {
-    let environment = target::environment(&line.plain()?, &UNFREEZE, line.context)?;
-    Ok(Command::Release { kind: HoldKind::Freeze, environment })
-}
-
-fn read_unlock(line: Line<'_>) -> Result<Command, Refusal> {
-    let environment = target::environment(&line.plain()?, &UNLOCK, line.context)?;
-    Ok(Command::Release { kind: HoldKind::Lock, environment })
-}
-
-fn read_hold(kind: HoldKind, mut line: Line<'_>) -> Result<Command, Refusal> {
-    // The sentence first: it ends at the next option, which must still be there.
-    let by_option = line.reason_option()?;
-    let lasting = line.option("for")?.map(|lasting| read_lasting(&lasting, &line)).transpose()?;
+/// Reads the words after `freeze` or `lock`.
+pub(super) fn read_hold(kind: HoldKind, mut line: Line<'_>, options: Options) -> Result<Command, Refusal> {
+    let by_option = line.reason_option(options.reason)?;
+    let lasting = line.option("for", options.lasting)?.map(|lasting| read_lasting(&lasting, &line)).transpose()?;
     let environment = environment_before_reason(&mut line)?;
     if let [word] = &line.words[..]
         && !word.quoted

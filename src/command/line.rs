@@ -1,11 +1,12 @@
-//! The words after a command's own: options are taken out of them first, by name and wherever they stand; then runs and
-//! reasons; what is left are names.
+//! The words after a command's own, without its options: runs and reasons are taken out of them, and what is left are
+//! names. Also reads what the options say.
 
+use clap::{ArgAction, Args};
 use jiff::Timestamp;
 
 use super::clean::{self, Word};
 use super::help::{self, Topic};
-use super::refusal::{Quoted, Usage, nearest};
+use super::refusal::{Quoted, Usage};
 use super::target::WHICH_RUN;
 use super::{Context, MAX_REASON_CHARS, Refusal};
 use crate::domain::RunId;
@@ -19,15 +20,11 @@ pub(super) struct Line<'a> {
     pub(super) now: Timestamp,
 }
 
-/// How far the value of an option reaches when it stands in no quotation marks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    /// One word.
-    Word,
-    /// As many words as are parts of a date.
-    Moment,
-    /// Until the next option.
-    Sentence,
+/// A reason by its name, for those who do not just write it behind the rest.
+#[derive(Args)]
+pub(super) struct Reason {
+    #[arg(long, num_args = 1.., action = ArgAction::Set)]
+    reason: Option<Vec<Word>>,
 }
 
 impl Line<'_> {
@@ -36,45 +33,49 @@ impl Line<'_> {
         help::usage(self.topic, self.context)
     }
 
-    /// What is left as names, when no option is left.
+    /// What is left as names.
     pub(super) fn plain(&self) -> Result<Vec<String>, Refusal> {
-        if let Some(option) = self.words.iter().find_map(Word::dashed) {
-            return Err(self.unknown_option(&option));
-        }
         let words: Vec<String> = self.words.iter().map(Word::plain).filter(|word| !word.is_empty()).collect();
         clean::refuse_odd_letters(&words)?;
         Ok(words)
     }
 
     /// The value of an option that takes one word, or words in quotation marks.
-    pub(super) fn option(&mut self, name: &str) -> Result<Option<String>, Refusal> {
-        let Some(words) = self.take(name, Reach::Word)? else { return Ok(None) };
-        self.value(name, &words).map(Some)
+    pub(super) fn option(&self, name: &str, word: Option<Word>) -> Result<Option<String>, Refusal> {
+        word.map(|word| self.value(name, &[word])).transpose()
     }
 
-    /// The value of an option that takes a moment.
-    pub(super) fn moment_option(&mut self, name: &str) -> Result<Option<String>, Refusal> {
-        let Some(words) = self.take(name, Reach::Moment)? else { return Ok(None) };
-        self.value(name, &words).map(Some)
+    /// The value of an option that takes a moment: as many words as are parts of a date.
+    pub(super) fn moment_option(&mut self, name: &str, words: Option<Vec<Word>>) -> Result<Option<String>, Refusal> {
+        let context = self.context;
+        let is_part = |word: &Word| {
+            let plain = word.plain();
+            !word.quoted && super::moment::is_part(&plain) && context.environment(&plain).is_none()
+        };
+        words.map(|words| self.reach(words, is_part)).map(|words| self.value(name, &words)).transpose()
     }
 
-    /// The value of an option that takes a sentence.
-    pub(super) fn reason_option(&mut self) -> Result<Option<String>, Refusal> {
-        let Some(words) = self.take("reason", Reach::Sentence)? else { return Ok(None) };
-        match said(&words) {
+    /// The value of the option that takes a sentence, which reaches until the next option.
+    pub(super) fn reason_option(&mut self, Reason { reason }: Reason) -> Result<Option<String>, Refusal> {
+        let Some(words) = reason else { return Ok(None) };
+        match said(&self.reach(words, |_| true)) {
             reason if reason.is_empty() => Err(self.missing("The reason is empty.")),
             reason => self.within_limit(reason).map(Some),
         }
     }
 
+    /// The words of an option's value: one in quotation marks, or the first and those behind it that go on with it. The
+    /// others are the command's.
+    fn reach(&mut self, mut words: Vec<Word>, goes_on: impl Fn(&Word) -> bool) -> Vec<Word> {
+        let whole = words.first().is_some_and(|first| first.quoted);
+        let more = words.iter().skip(1).take_while(|word| !whole && goes_on(word)).count();
+        self.words.extend(words.drain((1 + more).min(words.len())..));
+        words
+    }
+
     /// A reason: the option's, or all words that are left. None when there are none.
     pub(super) fn reason(&mut self, by_option: Option<String>) -> Result<Option<String>, Refusal> {
-        let left = std::mem::take(&mut self.words);
-        let unknown = |word: &Word| word.dashed().filter(|option| is_option(option) && word.value.starts_with('-'));
-        if let Some(option) = left.iter().find_map(unknown) {
-            return Err(self.unknown_option(&option));
-        }
-        match (by_option, said(&left)) {
+        match (by_option, said(&std::mem::take(&mut self.words))) {
             (by_option, left) if left.is_empty() => Ok(by_option),
             (None, reason) => self.within_limit(reason).map(Some),
             (Some(_), left) => Err(Refusal::TooMany { word: Quoted(left), usage: self.usage() }),
@@ -125,57 +126,11 @@ impl Line<'_> {
         super::target::unknown_run(word, self.usage())
     }
 
-    fn unknown_option(&self, option: &str) -> Refusal {
-        let option = option.split('=').next().unwrap_or_default().to_owned();
-        let known = self.topic.usage.split(['[', ' ', ']']).filter(|word| word.starts_with("--"));
-        let near = nearest(&option, known).map(str::to_owned);
-        Refusal::UnknownOption { option: Quoted(option), near, usage: self.usage() }
-    }
-
     fn within_limit(&self, reason: String) -> Result<String, Refusal> {
         if reason.chars().count() <= MAX_REASON_CHARS {
             return Ok(reason);
         }
         Err(self.unfit(format!("That reason is too long: it may have {MAX_REASON_CHARS} characters.")))
-    }
-
-    /// Takes an option and the words of its value out of the line.
-    fn take(&mut self, name: &str, reach: Reach) -> Result<Option<Vec<Word>>, Refusal> {
-        let is_it =
-            |word: &Word| word.dashed().is_some_and(|option| split_option(&option).0.eq_ignore_ascii_case(name));
-        let Some(at) = self.words.iter().position(is_it) else { return Ok(None) };
-        let option = self.words.remove(at);
-        if self.words.iter().any(is_it) {
-            let contradiction = format!("You gave `--{name}` twice.");
-            return Err(Refusal::Contradiction { contradiction, usage: self.usage() });
-        }
-        let mut value = Vec::new();
-        if let Some((_, own)) = option.value.split_once('=').filter(|(_, own)| !own.is_empty()) {
-            value.push(Word { raw: own.to_owned(), value: own.to_owned(), quoted: false, glued: false });
-        }
-        while at < self.words.len() && self.belongs(&self.words[at], &value, reach) {
-            value.push(self.words.remove(at));
-        }
-        if value.is_empty() {
-            return Err(self.missing(&format!("What is `--{name}`?")));
-        }
-        Ok(Some(value))
-    }
-
-    /// Whether a word goes on with the value of an option.
-    fn belongs(&self, word: &Word, so_far: &[Word], reach: Reach) -> bool {
-        let Some(first) = so_far.first() else { return word.quoted || !word.dashed().is_some_and(|it| is_option(&it)) };
-        if first.quoted {
-            return false;
-        }
-        match reach {
-            Reach::Word => false,
-            Reach::Moment => {
-                let plain = word.plain();
-                !word.quoted && super::moment::is_part(&plain) && self.context.environment(&plain).is_none()
-            }
-            Reach::Sentence => !word.dashed().is_some_and(|option| is_option(&option)),
-        }
     }
 
     /// Words as one value.
@@ -197,28 +152,10 @@ pub(super) fn is_clear_run(word: &Word) -> bool {
     !word.quoted && behind.is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()))
 }
 
-/// Two dashes and a name; a sentence may have `-5%`, and a dash by itself.
-fn is_option(dashed: &str) -> bool {
-    dashed.strip_prefix("--").is_some_and(|name| name.starts_with(|letter: char| letter.is_ascii_alphabetic()))
-}
-
-fn split_option(option: &str) -> (&str, &str) {
-    option.trim_start_matches('-').split_once('=').unwrap_or((option.trim_start_matches('-'), ""))
-}
-
 /// What words say: one in quotation marks says what is inside them, several say what was typed.
 fn said(words: &[Word]) -> String {
-    if let [word] = words
-        && word.quoted
-    {
-        return clean::sentence(&word.value);
+    match words {
+        [word] if word.quoted => clean::sentence(&word.value),
+        words => clean::sentence(&words.iter().map(|word| word.raw.as_str()).collect::<Vec<_>>().join(" ")),
     }
-    let mut text = String::new();
-    for word in words {
-        if !word.glued && !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(&word.raw);
-    }
-    clean::sentence(&text)
 }

@@ -13,6 +13,7 @@ mod disable;
 mod enable;
 mod enrol;
 mod escalate;
+mod grammar;
 pub mod help;
 mod hold;
 mod line;
@@ -131,7 +132,8 @@ fn read(mut words: Vec<Word>, context: &Context, now: Timestamp) -> Result<Comma
     let Some(at) = words.iter().position(|word| !word.plain().is_empty()) else {
         return Ok(Command::Help { topic: None });
     };
-    let typed = words[at].plain();
+    words.drain(..at);
+    let typed = words[0].plain();
     clean::refuse_odd_letters([&typed])?;
     let first = canonical(&typed.to_ascii_lowercase()).to_owned();
     if matches!(first.as_str(), "--help" | "-h" | "-?" | "?") {
@@ -140,14 +142,10 @@ fn read(mut words: Vec<Word>, context: &Context, now: Timestamp) -> Result<Comma
     let topic = if answer::is_enough(&first) {
         &answer::TOPIC
     } else {
-        words.drain(..=at);
+        words.remove(0);
         help::find(&first).ok_or_else(|| Refusal::unknown_command(&first, context))?
     };
-    let asks_help = |word: &Word| word.dashed().is_some_and(|option| matches!(option.as_str(), "--help" | "-h"));
-    if words.iter().any(asks_help) {
-        return Ok(Command::Help { topic: Some(topic.name.to_owned()) });
-    }
-    (topic.read)(Line { topic, words, context, now })
+    grammar::read(Line { topic, words, context, now })
 }
 
 /// A command's first word as Alch writes it.

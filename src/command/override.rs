@@ -1,6 +1,7 @@
 //! `override`: let a run go on although a safeguard fails.
 
 use super::help::Topic;
+use super::line::Reason;
 use super::refusal::nearest;
 use super::{Line, Quoted, Refusal};
 use crate::domain::Command;
@@ -11,15 +12,14 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Override a safeguard that fails, with a reason",
     long: "Lets a run go on although one of its safeguards fails: `soak`, `version`, `progressive`, `watched`, `rehearsal`, `window` or `stakeholders`. It takes an approver whom the settings entitle to it, is journalled, needs one approval more, and stakeholders are told. A freeze and a lock are lifted instead. In the run's thread the run need not be named.",
     examples: &["R-42 soak \"fixes the outage of this morning\""],
-    read,
 };
 
 /// The safeguards that can be overridden, by the names of their checks.
 const SAFEGUARDS: [&str; 7] = ["soak", "version", "progressive", "watched", "rehearsal", "window", "stakeholders"];
 
 /// Reads the words after `override`: the safeguard and the run in any order, then the reason.
-pub(super) fn read(mut line: Line<'_>) -> Result<Command, Refusal> {
-    let by_option = line.reason_option()?;
+pub(super) fn read(mut line: Line<'_>, reason: Reason) -> Result<Command, Refusal> {
+    let by_option = line.reason_option(reason)?;
     let first = take_safeguard(&mut line);
     let run = line.run_before_reason()?;
     let Some(safeguard) = first.or_else(|| take_safeguard(&mut line)) else { return Err(unknown(&line)) };

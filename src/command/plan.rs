@@ -2,7 +2,6 @@
 
 use super::help::{self, Topic};
 use super::{Line, Refusal, canonical};
-use crate::domain::Command;
 
 pub(super) const TOPIC: Topic = Topic {
     name: "plan",
@@ -10,27 +9,19 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Show what a command would do, and do nothing",
     long: "Shows the plan of `promote`, `enable`, `disable`, `restore`, `rollback` or `verify` as it would be now: every step, how long it takes, how it is undone, and which safeguards hold. Reads AWS and changes nothing.",
     examples: &["enable {rule} {env}", "promote {to}"],
-    read,
 };
 
 /// The commands that have a plan.
 pub(super) const PLANNED: [&str; 6] = ["promote", "enable", "disable", "restore", "rollback", "verify"];
 
-/// Reads the command after `plan`.
-pub(super) fn read(line: Line<'_>) -> Result<Command, Refusal> {
-    let Some(word) = line.words.iter().map(super::Word::plain).find(|word| !word.is_empty()) else {
-        return Err(line.missing("The plan of which command?"));
-    };
-    let word = word.to_ascii_lowercase();
-    if let Some(topic) = help::find(canonical(&word)).filter(|topic| !PLANNED.contains(&topic.name)) {
-        return Err(line.unfit(format!(
+/// What to say when no command that has a plan follows.
+pub(super) fn refuse(word: &str, line: &Line<'_>) -> Refusal {
+    match help::find(canonical(word)) {
+        Some(topic) => line.unfit(format!(
             "`{}` has no plan: it runs no steps in an environment. Those that have one are `promote`, `enable`, `disable`, \
              `restore`, `rollback` and `verify`.",
             topic.name
-        )));
+        )),
+        None => Refusal::unknown_command(word, line.context),
     }
-    if super::answer::is_enough(&word) {
-        return Err(Refusal::unknown_command(&word, line.context));
-    }
-    Ok(Command::Plan { of: Box::new(super::read(line.words, line.context, line.now)?) })
 }

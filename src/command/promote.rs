@@ -1,6 +1,10 @@
 //! `promote`: bring an environment to what runs in the one before it.
 
+use clap::{ArgAction, Args};
+
+use super::clean::Word;
 use super::help::Topic;
+use super::line::Reason;
 use super::target::{and, optional_environment};
 use super::{Known, Line, Refusal, moment};
 use crate::domain::Command;
@@ -11,18 +15,27 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Promote what runs in the environment before, safeguarded",
     long: "Asks every safeguard, shows the plan, asks for approval, tells stakeholders, enables the rules one after the other, each watched, and verifies at the end. The environment need not be named when only one takes promotions. `--version` refuses another version than the one you mean. `--at` waits, once approved: `\"sat 10:00\"`, `\"tomorrow 10:00\"`, `10:00`, `\"2027-01-30 10:00\"`, the same with an offset, or `\"next window\"`; times are in the zone of the environment's deployment window, UTC when it has none. The reason is told to stakeholders.",
     examples: &["{to}", "{to} --at \"sat 10:00\" --reason \"weekly release\"", "{to} --version v1.4.2"],
-    read,
 };
+
+/// What can be said by name.
+#[derive(Args)]
+pub(super) struct Options {
+    #[arg(long)]
+    version: Option<Word>,
+    #[arg(long, num_args = 1.., action = ArgAction::Set)]
+    at: Option<Vec<Word>>,
+    #[command(flatten)]
+    reason: Reason,
+}
 
 /// The longest name of a version: the longest value of a CloudFormation tag.
 const MAX_VERSION_CHARS: usize = 256;
 
 /// Reads the words after `promote`.
-pub(super) fn read(mut line: Line<'_>) -> Result<Command, Refusal> {
-    // The sentence first: it ends at the next option, which must still be there.
-    let reason = line.reason_option()?;
-    let at = line.moment_option("at")?;
-    let version = line.option("version")?;
+pub(super) fn read(mut line: Line<'_>, options: Options) -> Result<Command, Refusal> {
+    let reason = line.reason_option(options.reason)?;
+    let at = line.moment_option("at", options.at)?;
+    let version = line.option("version", options.version)?;
     if version.as_ref().is_some_and(|version| version.chars().count() > MAX_VERSION_CHARS) {
         return Err(line.unfit(format!("A version's name has at most {MAX_VERSION_CHARS} characters.")));
     }

@@ -10,7 +10,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Bring back the rules as they were before the last rollback",
     long: "Enables the rules that were enabled before the last rollback, in the configured order, one at a time, each watched and gated as with `enable`. Rules that were off before stay off.",
     examples: &["{env}"],
-    read,
 };
 
 /// Reads the words after `restore`.

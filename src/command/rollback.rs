@@ -10,7 +10,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Emergency: all rules off at once, verified",
     long: "Calls DisableRule for all configured rules of the environment at the same time, without waiting for a queue, a lock or another run, and verifies with one list call. A run that holds the environment is stopped at its next safe point. Other teams' rules and the rules that AWS manages are not touched. Events that are in the function's queue already still arrive. `restore` goes the way back.",
     examples: &["{env}"],
-    read,
 };
 
 /// Reads the words after `rollback`.

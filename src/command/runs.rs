@@ -10,7 +10,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "List recent runs",
     long: "Lists the latest runs of an environment, or of all, with how each ended. Changes nothing.",
     examples: &["", "{env}"],
-    read,
 };
 
 /// Reads the words after `runs`.

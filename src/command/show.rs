@@ -10,7 +10,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Tell the story of one run",
     long: "Tells what a run did, step by step, from its journal. In the run's thread the run need not be named. Changes nothing.",
     examples: &["R-42"],
-    read,
 };
 
 /// Reads the words after `show`.

@@ -10,7 +10,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Show the state of an environment, or of all",
     long: "Shows the rules' states, who holds the environment and for what, and the last runs. Changes nothing.",
     examples: &["", "{env}"],
-    read,
 };
 
 /// Reads the words after `status`.

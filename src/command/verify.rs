@@ -10,7 +10,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Go through the checklist and report",
     long: "Reads the bus, the rules, the dead-letter queues, the alarms, the table and its expiry, and reports each as a check with what it rests on. Changes nothing.",
     examples: &["{env}"],
-    read,
 };
 
 /// Reads the words after `verify`.

@@ -10,7 +10,6 @@ pub(super) const TOPIC: Topic = Topic {
     line: "Show who you are to me, and what you may do",
     long: "Shows your Slack ids, what Slack says of your account, and which commands you may use in which environment. Changes nothing.",
     examples: &[""],
-    read,
 };
 
 /// Reads the words after `whoami`.

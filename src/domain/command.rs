@@ -444,24 +444,19 @@ fn span(lasting: SignedDuration) -> String {
     format!("{lasting:#}").replace([' ', ','], "")
 }
 
-/// A word of people's, in quotes as a command line reads it. Slack's escapes stand where they are needed for it not to be
-/// read as one of Slack's links or escapes.
+/// A person's words as one word, quoted as a shell would, and always: bare, they could be taken for a name or an option.
+/// Slack's escapes stand where they are needed for them not to be read as one of Slack's links or escapes.
 fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
+    let word = match shell_words::quote(text) {
+        bare if bare == text => format!("'{bare}'"),
+        quoted => quoted.into_owned(),
+    };
     // All of them or none: an escaped one no longer ends what begins at the one before.
-    let has_link = text.match_indices('<').any(|(at, _)| is_link(&text[at + 1..]));
-    quoted.push('"');
-    for (at, letter) in text.char_indices() {
-        let behind = &text[at + letter.len_utf8()..];
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            '&' if ["amp;", "lt;", "gt;"].iter().any(|escape| behind.starts_with(escape)) => quoted.push_str("&amp;"),
-            '<' if has_link => quoted.push_str("&lt;"),
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
+    let has_link = word.match_indices('<').any(|(at, _)| is_link(&word[at + 1..]));
+    let word = ["amp;", "lt;", "gt;"]
+        .iter()
+        .fold(word, |word, escape| word.replace(&format!("&{escape}"), &format!("&amp;{escape}")));
+    if has_link { word.replace('<', "&lt;") } else { word }
 }
 
 /// Whether what stands behind a `<` makes a link or a labelled mention with it; a label may even end in a later word.

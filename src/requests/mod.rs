@@ -11,6 +11,7 @@ mod click;
 mod decide;
 mod form;
 mod hold;
+mod limits;
 mod preview;
 mod read;
 mod reply;
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,6 +42,7 @@ use crate::store::{Pending, Put, StoreError};
 
 pub use act::Response;
 use click::{Click, Pressed};
+use limits::Limiter;
 use read::Read;
 
 /// How long an acknowledgement waits for the database; Slack waits three seconds in all.
@@ -71,6 +74,7 @@ struct Inner {
     /// The keys of the requests that this process works on.
     under_way: Mutex<HashSet<String>>,
     tasks: TaskTracker,
+    limiter: Limiter,
     /// Whether requests from Slack are taken, so that somebody there can be asked.
     serves: AtomicBool,
 }
@@ -88,6 +92,15 @@ struct Asked {
     pressed: Pressed,
     inbox_key: Option<String>,
     arrived: Instant,
+}
+
+/// When a request came in.
+#[derive(Clone, Copy)]
+struct Arrival {
+    /// By the clock, UTC: the times in its words count from it, also when they are read again after a restart.
+    at: Timestamp,
+    /// When this process took it up, to tell how long it took.
+    taken: Instant,
 }
 
 /// What came of recording a request.
@@ -108,6 +121,7 @@ impl Requests {
             command_word: config.slack.command.clone(),
         };
         let context = Context::from(&config);
+        let limiter = Limiter::new(&config.limits);
         Self(Arc::new(Inner {
             config,
             house,
@@ -117,6 +131,7 @@ impl Requests {
             turns: Semaphore::new(MOST_AT_ONCE),
             under_way: Mutex::default(),
             tasks: TaskTracker::new(),
+            limiter,
             serves: AtomicBool::new(false),
         }))
     }
@@ -136,9 +151,9 @@ impl Requests {
     }
 
     async fn take(&self, inbound: Inbound, key: String) -> Result<Ack, NotPersisted> {
-        let arrived = Instant::now();
+        let arrived = Arrival { at: self.0.engine.clock().now(), taken: Instant::now() };
         match &inbound {
-            Inbound::Slash { text, .. } => match command::parse(text, &self.0.context, self.0.engine.clock().now()) {
+            Inbound::Slash { text, .. } => match command::parse(text, &self.0.context, arrived.at) {
                 Err(refusal) => return Ok(Ack::say(view::refused(&refusal))),
                 Ok(Parsed { command: Command::Help { topic }, .. }) => {
                     return Ok(Ack::say(self.help(topic.as_deref())));
@@ -151,7 +166,7 @@ impl Requests {
             // Without its environment it goes the slower way: which run's thread it is, only the database knows.
             Inbound::Mention { text, .. } => {
                 if let Ok(Parsed { command: Command::Rollback { .. }, .. }) =
-                    command::parse(text, &self.0.context, self.0.engine.clock().now())
+                    command::parse(text, &self.0.context, arrived.at)
                 {
                     return self.take_rollback(inbound, key, arrived).await;
                 }
@@ -196,7 +211,7 @@ impl Requests {
     }
 
     /// A rollback is not held up by a database that does not answer.
-    async fn take_rollback(&self, inbound: Inbound, key: String, arrived: Instant) -> Result<Ack, NotPersisted> {
+    async fn take_rollback(&self, inbound: Inbound, key: String, arrived: Arrival) -> Result<Ack, NotPersisted> {
         if !self.begin(&key) {
             return Ok(Ack::default());
         }
@@ -220,7 +235,7 @@ impl Requests {
 
     /// Once, whatever the database says of it: the engine sees to it that it is journalled, and a request that stays open
     /// is looked at again at the next start.
-    async fn roll_back_once(&self, inbound: Inbound, inbox_key: Option<String>, arrived: Instant) {
+    async fn roll_back_once(&self, inbound: Inbound, inbox_key: Option<String>, arrived: Arrival) {
         if let Err(error) = self.work(inbound, inbox_key, arrived).await {
             tracing::error!(%error, "the database failed under a rollback's request");
         }
@@ -295,7 +310,10 @@ impl Requests {
 
     async fn take_up(self, request: Pending) {
         match serde_json::from_value::<Inbound>(request.body) {
-            Ok(inbound) => self.settle(request.key, inbound, Instant::now()).await,
+            Ok(inbound) => {
+                let arrived = Arrival { at: request.received_at, taken: Instant::now() };
+                self.settle(request.key, inbound, arrived).await;
+            }
             Err(error) => {
                 tracing::error!(%error, "a recorded request cannot be read; it is dropped");
                 let _ = self.0.engine.store().settle_request(&request.key, self.0.engine.clock().now()).await;
@@ -305,7 +323,7 @@ impl Requests {
     }
 
     /// Works on a recorded request until the database has taken what came of it.
-    async fn settle(&self, key: String, inbound: Inbound, arrived: Instant) {
+    async fn settle(&self, key: String, inbound: Inbound, arrived: Arrival) {
         let Ok(_turn) = self.0.turns.acquire().await else { return };
         while let Err(error) = self.work(inbound.clone(), Some(key.clone()), arrived).await {
             tracing::error!(%error, "the database failed under a request; it is taken up again");
@@ -353,20 +371,26 @@ impl Requests {
     }
 
     /// Does what a request asks, replies, and settles it.
-    async fn work(&self, inbound: Inbound, inbox_key: Option<String>, arrived: Instant) -> Result<(), StoreError> {
-        match self.read(inbound).await? {
+    async fn work(&self, inbound: Inbound, inbox_key: Option<String>, arrived: Arrival) -> Result<(), StoreError> {
+        match self.read(inbound, arrived.at).await? {
             Read::Nothing => {}
             Read::Say { message, reply } => self.reply(&reply, &message).await,
             Read::Home { user } => self.publish_home(&user).await?,
-            Read::Ask { parsed: Parsed { command, text }, who, place, origin, pressed, reply } => {
+            Read::Ask { parsed, who, place, origin, pressed, reply } => {
+                let Parsed { command, text } = *parsed;
+                let actor = Actor::Slack { user: who.user, team: who.team };
+                if let Err(too_many) = self.0.limiter.check(&actor, &command, &self.0.config.limits) {
+                    self.reply(&reply, &view::refused(&too_many)).await;
+                    return self.settled(inbox_key).await;
+                }
                 let about = self.about(&command).await?;
                 let environment = self.environment_of(&command, about.as_ref());
-                let actor = Actor::Slack { user: who.user, team: who.team };
                 let person = self.person(actor, &command, environment).await;
                 // A click is always answered; what is typed is answered by the run's card.
                 let answered = pressed.by_button || matches!(command, Command::Retry { .. });
                 let inbox_key = inbox_key.clone();
-                let asked = Asked { command, text, about, person, place, origin, pressed, inbox_key, arrived };
+                let asked =
+                    Asked { command, text, about, person, place, origin, pressed, inbox_key, arrived: arrived.taken };
                 match self.act(asked).await? {
                     Response::Run(run) if answered => {
                         if let Some(run) = self.0.engine.store().run(run).await? {
@@ -381,6 +405,10 @@ impl Requests {
                 }
             }
         }
+        self.settled(inbox_key).await
+    }
+
+    async fn settled(&self, inbox_key: Option<String>) -> Result<(), StoreError> {
         match inbox_key {
             Some(key) => self.0.engine.store().settle_request(&key, self.0.engine.clock().now()).await,
             None => Ok(()),

@@ -1,5 +1,6 @@
 //! What an inbound request means, as far as its words tell: what is asked, by whom, where, and where the answer goes.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Requests;
@@ -14,9 +15,8 @@ use crate::slack::view::{self, Carried};
 use crate::store::StoreError;
 
 /// What an inbound request turns out to be.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub(super) enum Read {
-    Ask { parsed: Parsed, who: Who, place: Place, origin: Origin, pressed: Pressed, reply: ReplyTo },
+    Ask { parsed: Box<Parsed>, who: Who, place: Place, origin: Origin, pressed: Pressed, reply: ReplyTo },
     Say { message: Message, reply: ReplyTo },
     Home { user: String },
     Nothing,
@@ -30,15 +30,15 @@ pub(super) struct Who {
 }
 
 impl Requests {
-    /// What a request means, as far as its words tell.
-    pub(super) async fn read(&self, inbound: Inbound) -> Result<Read, StoreError> {
+    /// What a request means, as far as its words tell. Times in them count from when it arrived.
+    pub(super) async fn read(&self, inbound: Inbound, arrived: Timestamp) -> Result<Read, StoreError> {
         Ok(match inbound {
             Inbound::Slash { team, channel, user, user_team, text, response_url, .. } => {
                 let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let place = place_of(&channel);
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
-                self.parsed(&text, &self.0.context, (who, place, origin, reply))
+                parsed(&text, arrived, &self.0.context, (who, place, origin, reply))
             }
             Inbound::Mention { team, channel, user, user_team, text, ts, thread_ts, .. } => {
                 let implied = match &thread_ts {
@@ -58,15 +58,16 @@ impl Requests {
                     ReplyTo::Thread { channel: channel.clone(), thread_ts: thread_ts.clone(), user: user.clone() };
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let origin = Origin::Slack(SlackPlace { channel: channel.clone(), thread_ts });
-                self.parsed(&text, &context.typed_after("@alch"), (who, Place::Channel(channel), origin, reply))
+                parsed(&text, arrived, &context.typed_after("@alch"), (who, Place::Channel(channel), origin, reply))
             }
             Inbound::DirectMessage { team, channel, user, user_team, text, thread_ts, .. } => {
                 let reply = ReplyTo::Direct { channel: channel.clone(), thread_ts };
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
                 let context = self.0.context.typed_after("");
-                self.parsed(
+                parsed(
                     text.strip_prefix(&self.0.house.command_word).unwrap_or(&text),
+                    arrived,
                     &context,
                     (who, Place::DirectMessage, origin, reply),
                 )
@@ -88,7 +89,8 @@ impl Requests {
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let place = place_of(&channel);
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: thread_ts.or(message_ts) });
-                self.clicked(click::read(&action_id, &value.unwrap_or_default()), (who, place, origin, reply))
+                let from = (who, place, origin, reply);
+                self.clicked(click::read(&action_id, &value.unwrap_or_default()), arrived, from)
             }
             Inbound::ViewSubmission { team, user, user_team, callback_id, private_metadata, state, .. } => {
                 let who = Who { user, team: user_team.unwrap_or(team) };
@@ -102,18 +104,10 @@ impl Requests {
         })
     }
 
-    fn parsed(&self, text: &str, context: &Context, from: (Who, Place, Origin, ReplyTo)) -> Read {
-        let (who, place, origin, reply) = from;
-        match command::parse(text, context, self.0.engine.clock().now()) {
-            Ok(parsed) => Read::Ask { parsed, who, place, origin, pressed: Pressed::default(), reply },
-            Err(refusal) => Read::Say { message: view::refused(&refusal), reply },
-        }
-    }
-
-    fn clicked(&self, click: Click, from: (Who, Place, Origin, ReplyTo)) -> Read {
+    fn clicked(&self, click: Click, arrived: Timestamp, from: (Who, Place, Origin, ReplyTo)) -> Read {
         match click {
             Click::Ask(command, pressed) => asking(command, pressed, from),
-            Click::Typed(words, queued) => match self.parsed(&words, &self.0.context, from) {
+            Click::Typed(words, queued) => match parsed(&words, arrived, &self.0.context, from) {
                 Read::Ask { parsed, who, place, origin, reply, .. } => {
                     Read::Ask { parsed, who, place, origin, pressed: queued, reply }
                 }
@@ -131,6 +125,14 @@ impl Requests {
             Some(id) => store.run(id).await?.map(|run| (id, run.environment)),
             None => None,
         })
+    }
+}
+
+fn parsed(text: &str, arrived: Timestamp, context: &Context, from: (Who, Place, Origin, ReplyTo)) -> Read {
+    let (who, place, origin, reply) = from;
+    match command::parse(text, context, arrived).map(Box::new) {
+        Ok(parsed) => Read::Ask { parsed, who, place, origin, pressed: Pressed::default(), reply },
+        Err(refusal) => Read::Say { message: view::refused(&refusal), reply },
     }
 }
 
@@ -163,7 +165,7 @@ fn sent_in(callback_id: &str, private_metadata: &str, state: &Value, who: Who) -
 
 fn asking(command: Command, pressed: Pressed, from: (Who, Place, Origin, ReplyTo)) -> Read {
     let (who, place, origin, reply) = from;
-    Read::Ask { parsed: Parsed { text: command.text(), command }, who, place, origin, pressed, reply }
+    Read::Ask { parsed: Box::new(Parsed { text: command.text(), command }), who, place, origin, pressed, reply }
 }
 
 fn garbled() -> Message {

@@ -103,3 +103,18 @@ fn the_home_shows_the_environments_and_the_runs() {
         assert!(home.contains("signal-generated") && home.contains("R-1"), "{home}");
     });
 }
+
+#[test]
+fn who_asks_too_much_is_told_so_and_a_rollback_is_taken_all_the_same() {
+    let limits = [("ALCH__LIMITS__PERSON_PER_MINUTE", "2"), ("ALCH__LIMITS__WORKSPACE_PER_MINUTE", "100")];
+    story_with(&limits, async |world| {
+        for _ in 0..3 {
+            world.alice().types("enable signal-generated dev").await;
+        }
+        assert!(world.alice().sees().contains("I take 2 requests a minute of one person"), "{}", world.alice().sees());
+        world.bob().types("whoami").await;
+        assert!(!world.bob().sees().contains("a minute of one person"));
+        world.alice().types("rollback dev").await;
+        assert_eq!(world.enabled("dev"), Vec::<&str>::new());
+    });
+}

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::ApprovalRule;
 use crate::domain::{
     AlarmState, Change, Event, Facts, Origin, Outcome, Recorded, RuleFact, RuleOutcome, RuleState, RunId, Selection,
     StepId, StepStatus,
@@ -326,9 +325,10 @@ fn what_turns_rules_off_and_what_is_not_production_is_only_kept_by_freezes_and_l
     assert_eq!(names(&world), ["freeze", "lock"]);
     let mut world = World::well();
     world.command = Command::Enable { rules: Selection::All, environment: "prod".to_owned() };
+    world.environment.safeguards.commands = vec!["enable".to_owned()];
     assert_eq!(names(&world).len(), 9);
     world.environment.safeguards.commands = vec!["promote".to_owned()];
-    assert_eq!(names(&world), ["freeze", "lock"]);
+    assert_eq!(names(&world), ["window", "stakeholders", "freeze", "lock"]);
 }
 
 #[test]
