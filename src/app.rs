@@ -82,7 +82,7 @@ impl App {
             environments.push((environment.clone(), Aws::connect(environment, &surroundings.aws).await));
         }
         let owner = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
-        let engine = Engine::new(store.clone(), clock.clone(), environments, owner);
+        let engine = Engine::new(store.clone(), clock.clone(), environments, owner, config.slack.command.clone());
         let mut registry = Registry::with_prefix("alch");
         let slack = match &secrets.slack_bot_token {
             Some(token) => Some(SlackSide::new(&config, token, &store, &clock, surroundings.tempo, &mut registry)?),

@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("step_up", &[]),
     // What is known of a second factor is a row there.
     ("store", &["domain", "journal", "step_up"]),
-    ("engine", &["domain", "clock", "checks", "runbook", "aws", "store"]),
+    ("engine", &["domain", "clock", "checks", "notice", "runbook", "aws", "store"]),
     ("slack::message", &[]),
     ("slack::view", &["domain", "slack::message"]),
     ("slack", &["domain", "clock", "store", "slack::message"]),

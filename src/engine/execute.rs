@@ -62,20 +62,28 @@ pub(super) struct Inner {
     pub(super) places: BTreeMap<String, Place>,
     /// The name under which this process holds leases.
     pub(super) owner: String,
+    pub(super) command_word: String,
     /// How many runs are being driven right now.
     pub(super) active: watch::Sender<usize>,
 }
 
 impl Engine {
-    /// An engine on these environments. `owner` must be unique among the processes that share the store.
-    pub fn new(store: Store, clock: Clock, environments: Vec<(Environment, Aws)>, owner: String) -> Self {
+    /// An engine on these environments. `owner` must be unique among the processes that share the store; `command_word` is
+    /// what people type before a command, for the notices that tell them how to object.
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        environments: Vec<(Environment, Aws)>,
+        owner: String,
+        command_word: String,
+    ) -> Self {
         let places = environments
             .into_iter()
             .map(|(environment, aws)| {
                 (environment.name.clone(), Place { environment, aws, interlock: Interlock::default() })
             })
             .collect();
-        Self(Arc::new(Inner { store, clock, places, owner, active: watch::Sender::new(0) }))
+        Self(Arc::new(Inner { store, clock, places, owner, command_word, active: watch::Sender::new(0) }))
     }
 
     /// The store.

@@ -23,7 +23,7 @@ impl Drive<'_> {
     ) -> Result<Turn, StoreError> {
         let Destination::Topic(topic) = &to else { return Ok(Turn::Again) };
         let inner = &self.engine.0;
-        let notice = notice::compose(run, &place.environment, moment, "/alch");
+        let notice = notice::compose(run, &place.environment, moment, &inner.command_word);
         let now = inner.clock.now();
         let event = match place.aws.publish(topic, &notice.subject, &notice.text).await {
             Ok(receipt) => Event::Delivered { moment, to, receipt },
