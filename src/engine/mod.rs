@@ -1,4 +1,8 @@
 //! Runs plans: [`next()`] says what comes next, and one loop does it. Nothing here knows Slack.
+//!
+//! Where a plan needs approval, `approval` says when people are asked, reminded and no longer waited for; whose decision
+//! counts is policy's, and reaches a run as a signal in its journal. `prepare` makes a plan with its safeguards, before it
+//! is asked about and again after, and `drift` says what has moved in between. `emergency` is the way past all that.
 
 mod act;
 mod approval;

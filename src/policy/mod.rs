@@ -3,6 +3,9 @@
 //! It errs on the side of refusing, with two exceptions on purpose. Who only wants to look is not kept from it by Slack's
 //! silence. And a rollback must not depend on Slack: where Slack cannot say who somebody is, or whether they are a
 //! responder, a person of our own workspace may roll back all the same, and the journal then says so.
+//!
+//! A permit lets a request become a run or reach one. What a run may do then is up to people: whose approval of which plan
+//! counts is decided in [`approval`], over the run's journal.
 
 pub mod approval;
 mod declined;

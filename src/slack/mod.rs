@@ -1,4 +1,5 @@
-//! Slack: what comes in, what goes out, and how a run looks there. Only here is Slack spoken.
+//! Slack: what comes in, what goes out, what it says of people and groups, and how a run looks there. Only here is Slack
+//! spoken.
 
 pub mod client;
 pub mod http;

@@ -1,4 +1,5 @@
-//! The database: runs with their journals and leases, locks, holds, the inbox, and what Slack was told. All SQL is here.
+//! The database: runs with their journals and leases, locks, holds, the inbox, what Slack was told, and which codes of
+//! second factors were spent. All SQL is here.
 //!
 //! One dialect serves SQLite and PostgreSQL: numbered placeholders, `BIGINT` and `TEXT`. What differs is in this file:
 //! how a writing transaction begins, and that only PostgreSQL locks rows.
