@@ -77,6 +77,14 @@ pub fn applies(environment: &Environment, command: &Command) -> bool {
     environment.asks_safeguards(command.name())
 }
 
+/// What is not asked for this command is not hidden either.
+fn not_asked(question: &Question<'_>) -> Finding {
+    let command = question.plan.command.name();
+    let reason =
+        format!("Not asked for `{command}`: `safeguards.commands` of {} does not name it.", question.environment.name);
+    Finding::new(Verdict::Inconclusive, "", "", reason)
+}
+
 /// Whether the plan turns anything on that is off.
 fn enables(plan: &Plan) -> bool {
     plan.steps
@@ -98,6 +106,9 @@ pub fn checks(question: &Question<'_>, readings: &Readings) -> Vec<Check> {
         ]);
     }
     if question.environment.approval == ApprovalRule::Required && enables(question.plan) {
+        if !applies(question.environment, &question.plan.command) {
+            checks.push(not_asked(question).row("promotion", "Soak and the other safeguards of a promotion"));
+        }
         checks.push(fits_window(question).row("window", "Deployment window"));
         checks.push(stakeholders(question).row("stakeholders", "Stakeholders are told"));
     }

@@ -1,6 +1,7 @@
 //! `approve`: yes to what a run asks for, by the plan that was read.
 
 use super::help::Topic;
+use super::line::Reason;
 use super::line::is_clear_run;
 use super::target::{WHICH_RUN, nothing};
 use super::{Line, Quoted, Refusal};
@@ -8,10 +9,10 @@ use crate::domain::{Command, RunId};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "approve",
-    usage: "approve <run> <plan>",
+    usage: "approve <run> <plan> [--note <words>]",
     line: "Approve what a run asks for, as its button does",
-    long: "An approval belongs to the plan that you read: name it by the first six or more digits that its message shows. When the world has moved since, the run shows the difference and asks again. Nobody approves their own request unless the settings say so. In the run's thread the run need not be named.",
-    examples: &["R-42 3f9a0c2b"],
+    long: "An approval belongs to the plan that you read: name it by the first six or more digits that its message shows. When the world has moved since, the run shows the difference and asks again. Nobody approves their own request unless the settings say so. A note is shown with your name. In the run's thread the run need not be named.",
+    examples: &["R-42 3f9a0c2b", "R-42 3f9a0c2b --note \"checked the queue\""],
 };
 
 /// The fewest digits that name a plan.
@@ -20,7 +21,8 @@ const MIN_DIGITS: usize = 6;
 const MAX_DIGITS: usize = 64;
 
 /// Reads the words after `approve`.
-pub(super) fn read(line: Line<'_>) -> Result<Command, Refusal> {
+pub(super) fn read(mut line: Line<'_>, note: Reason) -> Result<Command, Refusal> {
+    let note = line.reason_option(note)?;
     let mut words = line.plain()?;
     let run = match place_of_run(&line, &words) {
         Some(at) => Ok(words.remove(at)),
@@ -34,7 +36,7 @@ pub(super) fn read(line: Line<'_>) -> Result<Command, Refusal> {
     nothing(more, &TOPIC, line.context)?;
     let plan = plan.to_ascii_lowercase();
     if (MIN_DIGITS..=MAX_DIGITS).contains(&plan.len()) && plan.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(Command::Approve { run, plan });
+        return Ok(Command::Approve { run, plan, note });
     }
     Err(Refusal::UnknownName {
         word: Quoted(plan),

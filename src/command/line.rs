@@ -23,7 +23,7 @@ pub(super) struct Line<'a> {
 /// A reason by its name, for those who do not just write it behind the rest.
 #[derive(Args)]
 pub(super) struct Reason {
-    #[arg(long, num_args = 1.., action = ArgAction::Set)]
+    #[arg(long, alias = "note", num_args = 1.., action = ArgAction::Set)]
     reason: Option<Vec<Word>>,
 }
 

@@ -84,7 +84,7 @@ fn plain_commands() -> impl Strategy<Value = Command> {
         run().prop_map(|run| Command::Show { run }),
         run().prop_map(|run| Command::Cancel { run }),
         (run(), answers).prop_map(|(run, answer)| Command::Answer { run, answer }),
-        (run(), "[0-9a-f]{6,64}").prop_map(|(run, plan)| Command::Approve { run, plan }),
+        (run(), "[0-9a-f]{6,64}").prop_map(|(run, plan)| Command::Approve { run, plan, note: None }),
         run().prop_map(|run| Command::Pause { run }),
         run().prop_map(|run| Command::Resume { run }),
         run().prop_map(|run| Command::Retry { run }),
@@ -165,6 +165,11 @@ fn worded_commands() -> impl Strategy<Value = Command> {
                 Command::Promote { environment: "prod".to_owned(), version: Some(version), at, reason }
             }
         ),
+        (run(), "[0-9a-f]{6,64}", reasons()).prop_map(|(run, plan, note)| Command::Approve {
+            run,
+            plan,
+            note: Some(note)
+        }),
         (run(), reasons()).prop_map(|(run, reason)| Command::Reject { run, reason }),
         (run(), safeguards, reasons()).prop_map(|(run, safeguard, reason)| Command::Override {
             run,
@@ -664,7 +669,7 @@ fn reasons_are_what_was_typed() {
 
 #[test]
 fn approvals_name_the_plan() {
-    let wanted = |run, plan: &str| Command::Approve { run: RunId(run), plan: plan.to_owned() };
+    let wanted = |run, plan: &str| Command::Approve { run: RunId(run), plan: plan.to_owned(), note: None };
     let cases = [
         ("approve R-5 3F9A0C", wanted(5, "3f9a0c")),
         ("approve 3f9a0c R-5", wanted(5, "3f9a0c")),
@@ -675,6 +680,10 @@ fn approvals_name_the_plan() {
     for (text, wanted) in cases {
         assert_eq!(understood(text), wanted, "{text}");
     }
+    let Command::Approve { note, .. } = understood("approve R-5 3f9a0c --note looks fine") else {
+        panic!("no approval")
+    };
+    assert_eq!(note.as_deref(), Some("looks fine"));
     for (text, wanted) in [("approve 123456", wanted(7, "123456")), ("approve 5 3f9a0c", wanted(5, "3f9a0c"))] {
         assert_eq!(parse(text, &thread()).map(|parsed| parsed.command), Ok(wanted), "{text}");
     }

@@ -124,6 +124,9 @@ pub enum Command {
         run: RunId,
         /// The beginning of the plan's digest.
         plan: String,
+        /// What the approver has to say.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        note: Option<String>,
     },
     /// Reject what a run asks for.
     Reject {
@@ -404,7 +407,12 @@ impl Command {
                 text
             }
             Self::Plan { of } => format!("plan {}", of.text()),
-            Self::Approve { run, plan } => format!("approve {run} {plan}"),
+            Self::Approve { run, plan, note } => {
+                format!(
+                    "approve {run} {plan}{}",
+                    note.as_deref().map(|note| format!(" --note {}", quoted(note))).unwrap_or_default()
+                )
+            }
             Self::Reject { run, reason } => format!("reject {run} {}", quoted(reason)),
             Self::Override { run, safeguard, reason } => format!("override {run} {safeguard} {}", quoted(reason)),
             Self::Object { run, reason } => format!("object {run} {}", quoted(reason)),

@@ -289,6 +289,8 @@ impl Run {
                     });
                     self.overridden.clear();
                     self.cleared = false;
+                    // Who was told of another plan is told of this one.
+                    self.deliveries.retain(|delivery| delivery.moment != Moment::Before);
                 }
                 self.plan = Some((plan.clone(), digest.clone()));
             }

@@ -1,12 +1,15 @@
 //! What a run that needs people's decisions does next: asks, reminds, calls the escalation, lapses, goes on. Pure.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::later;
-use super::next::Next;
+use super::next::{Next, after_failure, told_beforehand};
 use crate::domain::{
-    Actor, Environment, Event, Plan, PlanDigest, PlannedApproval, Round, Run, StepId, StepStatus, Subject,
+    Actor, Environment, Event, Plan, PlanDigest, PlannedApproval, Round, Run, StepId, StepKind, StepStatus, Subject,
 };
+
+/// How often a run is looked at that somebody else drives.
+const LOOK: SignedDuration = SignedDuration::from_hours(24);
 
 /// The plan of a run is not carried out before enough people have approved it, its time has come, the environment is
 /// this run's, and the world is still what was approved.
@@ -29,10 +32,29 @@ pub(super) fn of_plan(
     }
     Some(match run.starts_at() {
         _ if run.paused.is_some() => paused(run, environment, now),
-        Some(at) if now < at => Next::Wait(at),
+        Some(at) if now < at => beforehand(run, at, environment, now),
         Some(_) | None if !run.locked => Next::Lock,
         Some(_) | None => Next::Clear,
     })
+}
+
+/// What is approved for later waits, and stakeholders are told at once: there is time to object.
+fn beforehand(run: &Run, at: Timestamp, environment: &Environment, now: Timestamp) -> Next {
+    let telling = run.steps.first().filter(|first| matches!(first.step.kind, StepKind::Notify { .. }));
+    match telling {
+        Some(step) if step.status == StepStatus::Pending => {
+            Next::Record(vec![Event::Started { step: step.step.id.clone() }])
+        }
+        Some(step) if !step.status.is_over() => match told_beforehand(run, step, now) {
+            Next::Wait(until) => Next::Wait(until.min(at)),
+            next => next,
+        },
+        Some(step) if matches!(step.status, StepStatus::Failed | StepStatus::Unknown) => {
+            let Some((plan, _)) = &run.plan else { return Next::Wait(at) };
+            after_failure(run, plan, step, environment, now)
+        }
+        Some(_) | None => Next::Wait(at),
+    }
 }
 
 /// A rollback that waits for its one click. After it, the emergency path drives it.
@@ -51,7 +73,8 @@ pub(super) fn of_rollback(run: &Run, environment: &Environment, now: Timestamp) 
                 next => next,
             }
         }
-        Some(_) | None => Next::Wait(Timestamp::MAX),
+        // From here on the emergency path drives it; this is only a look once in a while.
+        Some(_) | None => Next::Wait(later(now, LOOK)),
     }
 }
 
@@ -96,9 +119,11 @@ pub(super) fn of_skip(run: &Run, environment: &Environment, now: Timestamp) -> O
     }
 }
 
-/// A paused run waits for a person, but not for ever: what it holds is wanted by others.
+/// A paused run waits for a person, but not for ever: what it holds is wanted by others. One that is to begin later is
+/// waited for from then on.
 pub(super) fn paused(run: &Run, environment: &Environment, now: Timestamp) -> Next {
-    let until = run.paused.as_ref().map_or(now, |pause| later(pause.at, environment.waits.answer));
+    let since = run.paused.as_ref().map_or(now, |pause| pause.at.max(run.starts_at().unwrap_or(pause.at)));
+    let until = later(since, environment.waits.answer);
     if now < until { Next::Wait(until) } else { Next::Record(vec![Event::CancelRequested { actor: Actor::Alch }]) }
 }
 

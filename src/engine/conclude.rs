@@ -59,7 +59,8 @@ pub(super) fn rolled_back(environment: &str, rules: &[RuleOutcome], verified: bo
     };
     let states = rules.iter().filter_map(|outcome| Some((outcome.rule.name.clone(), outcome.after?))).collect();
     let again = if outcome == Outcome::Succeeded { "restore" } else { "rollback" };
-    let next = vec![format!("status {environment}"), format!("{again} {environment}")];
+    // The checklist shows what is left in the dead-letter queues.
+    let next = ["status", "verify", again].map(|command| format!("{command} {environment}")).to_vec();
     Event::Ended { outcome, summary, rules: states, next }
 }
 
@@ -81,7 +82,7 @@ fn outcome(run: &Run) -> Outcome {
         Outcome::Failed
     } else if run.cancel.is_some() {
         Outcome::Cancelled
-    } else if any(StepStatus::Inconclusive) {
+    } else if any(StepStatus::Inconclusive) || any(StepStatus::Skipped) {
         Outcome::Unproven
     } else {
         Outcome::Succeeded
@@ -94,8 +95,19 @@ fn happened(run: &Run, outcome: Outcome) -> String {
         Outcome::Unproven => match &run.command {
             Command::Verify { environment } => format!("{environment} could not be shown to be well."),
             _ => {
-                let rules = names(run, |progress| progress.status == StepStatus::Inconclusive);
-                format!("{rules}: enabled, not yet proven: no traffic seen.")
+                let silent = names(run, |progress| progress.status == StepStatus::Inconclusive);
+                let skipped = names(run, |progress| progress.status == StepStatus::Skipped);
+                let mut told = Vec::new();
+                if !silent.is_empty() {
+                    told.push(format!("{silent}: enabled, not yet proven: no traffic seen."));
+                }
+                if !skipped.is_empty() {
+                    told.push(format!("{skipped}: not proven, because a step was left out on a person's word."));
+                }
+                if told.is_empty() {
+                    told.push("Done, but not everything is proven.".to_owned());
+                }
+                told.join(" ")
             }
         },
         Outcome::Failed => failed(run),
@@ -124,7 +136,7 @@ fn cancelled(run: &Run) -> String {
         (None, Some((_, _, reason))) => {
             format!("The go-ahead was rejected: {}; {tail}", reason.trim_end_matches('.'))
         }
-        _ if by_itself => format!("Paused for too long, so it stopped by itself; {tail}"),
+        _ if by_itself => format!("Nobody said in time how to go on, so it stopped by itself; {tail}"),
         _ => format!("Stopped at the next safe point, as asked; {tail}"),
     }
 }

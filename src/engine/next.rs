@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{approval, later};
 use crate::checks::gate;
 use crate::domain::{
-    Answer, Check, Command, Destination, Environment, Event, Moment, OnGateFailure, OnInconclusive, Plan, Run, Step,
-    StepId, StepKind, StepProgress, StepStatus, Verdict,
+    Actor, Answer, Check, Command, Destination, Environment, Event, Moment, OnGateFailure, OnInconclusive, Plan, Run,
+    Step, StepId, StepKind, StepProgress, StepStatus, Verdict,
 };
 
 /// The next thing to do.
@@ -139,7 +139,7 @@ fn carry_out(run: &Run, plan: &Plan, environment: &Environment, polled_at: Optio
     let started = current.started_at.unwrap_or(now);
     match &current.step.kind {
         StepKind::SetRule { .. } | StepKind::DisableAll { .. } => Next::Apply(current.step.id.clone()),
-        StepKind::Notify { patience } => notify(run, current, later(started, *patience), now),
+        StepKind::Notify { .. } => told_beforehand(run, current, now),
         StepKind::Checklist => Next::Check { step: current.step.id.clone(), decide: true },
         StepKind::Watch { lasting, poll, .. } | StepKind::WatchAll { lasting, poll, .. } => {
             let end = later(started, *lasting);
@@ -151,12 +151,13 @@ fn carry_out(run: &Run, plan: &Plan, environment: &Environment, polled_at: Optio
                 None => Next::Wait(next_look(*poll, end, polled_at, now)),
             }
         }
-        StepKind::Gate { settle, .. } => gate(current, environment, *settle, started, polled_at, now),
+        StepKind::Gate { settle, .. } => gate(plan, current, environment, *settle, started, polled_at, now),
     }
 }
 
 /// A gate: looks while the metrics settle, decides when they have, and waits for a person where it has asked.
 fn gate(
+    plan: &Plan,
     current: &StepProgress,
     environment: &Environment,
     settle: SignedDuration,
@@ -165,18 +166,17 @@ fn gate(
     now: Timestamp,
 ) -> Next {
     if let Some((_, until)) = &current.question {
-        return if now < *until {
-            Next::Wait(*until)
-        } else {
-            Next::Record(vec![finished(
-                &current.step,
-                StepStatus::Inconclusive,
-                "no traffic seen, and nobody answered",
-            )])
-        };
+        if now < *until {
+            return Next::Wait(*until);
+        }
+        let unanswered = finished(&current.step, StepStatus::Inconclusive, "no traffic seen, and nobody answered");
+        // Where people have to approve, silence approves nothing: what comes next is not begun.
+        let stopped = plan.approval.is_some().then_some(Event::CancelRequested { actor: Actor::Alch });
+        return Next::Record(std::iter::once(unanswered).chain(stopped).collect());
     }
     match &current.answer {
-        Some((Answer::Continue, _)) => {
+        // Where people have to approve, going on unproven is a step left out, which takes their approval.
+        Some((Answer::Continue, _)) if plan.approval.is_none() => {
             let summary = "no traffic seen; continued on a person's word";
             return Next::Record(vec![finished(&current.step, StepStatus::Inconclusive, summary)]);
         }
@@ -186,7 +186,7 @@ fn gate(
                 Event::Undoing { reason: "a person asked to undo it".to_owned() },
             ]);
         }
-        Some((Answer::WaitOn | Answer::Retry, _)) | None => {}
+        Some((Answer::Continue | Answer::WaitOn | Answer::Retry, _)) | None => {}
     }
     let decide_at = match current.waiting_on_since {
         Some(since) => later(since, environment.waits.after_enable.saturating_add(settle)),
@@ -224,7 +224,13 @@ fn next_look(poll: SignedDuration, end: Timestamp, polled_at: Option<Timestamp>,
 
 /// A failed gate is undone where that is configured. In production, whatever else fails asks a person: to begin anew
 /// would take all approvals anew.
-fn after_failure(run: &Run, plan: &Plan, failed: &StepProgress, environment: &Environment, now: Timestamp) -> Next {
+pub(super) fn after_failure(
+    run: &Run,
+    plan: &Plan,
+    failed: &StepProgress,
+    environment: &Environment,
+    now: Timestamp,
+) -> Next {
     let gate = matches!(failed.step.kind, StepKind::Watch { .. } | StepKind::WatchAll { .. } | StepKind::Gate { .. });
     let undoable = run.to_undo().next().is_some();
     match (&failed.question, &failed.answer) {
@@ -253,7 +259,12 @@ fn after_failure(run: &Run, plan: &Plan, failed: &StepProgress, environment: &En
 }
 
 /// Stakeholders are told first: by the topics here, in Slack by whoever tells Slack. All of them, or nothing acts.
-fn notify(run: &Run, current: &StepProgress, patience_ends: Timestamp, now: Timestamp) -> Next {
+pub(super) fn told_beforehand(run: &Run, current: &StepProgress, now: Timestamp) -> Next {
+    let patience = match &current.step.kind {
+        StepKind::Notify { patience } => *patience,
+        _ => SignedDuration::ZERO,
+    };
+    let patience_ends = later(current.started_at.unwrap_or(now), patience);
     let moment = Moment::Before;
     let untold = run.untold(moment);
     if !untold.is_empty() && now < patience_ends {

@@ -53,18 +53,18 @@ pub(super) struct Wish<'a> {
 pub(super) type Prepared = Result<Preview, (Facts, NoPlan)>;
 
 impl Engine {
-    /// The plan that a command would have now. Records nothing and changes nothing.
+    /// The plan that a command of this person would have now. Records nothing and changes nothing.
     ///
     /// # Errors
     /// When AWS or the database cannot be asked, or there is no plan.
-    pub async fn preview(&self, command: &Command) -> Result<Preview, PreviewError> {
+    pub async fn preview(&self, command: &Command, actor: &Actor) -> Result<Preview, PreviewError> {
         let place = command.environment().and_then(|name| self.place(name)).ok_or(PreviewError::NoEnvironment)?;
         let now = self.clock().now();
         let start = match command {
             Command::Promote { at: Some(at), .. } => *at,
             _ => now,
         };
-        let wish = Wish { command, actor: &Actor::Alch, start };
+        let wish = Wish { command, actor, start };
         self.prepare(place, &wish).await??.map_err(|(_, no_plan)| no_plan.into())
     }
 

@@ -81,7 +81,7 @@ fn commands(environment: &str) -> Vec<Command> {
         Command::Resume { run },
         Command::Retry { run },
         Command::Skip { run, reason: why() },
-        Command::Approve { run, plan: "abcdef".to_owned() },
+        Command::Approve { run, plan: "abcdef".to_owned(), note: None },
         Command::Override { run, safeguard: "soak".to_owned(), reason: why() },
         Command::Release { kind: HoldKind::Freeze, environment: e() },
         Command::Release { kind: HoldKind::Lock, environment: e() },
@@ -250,7 +250,7 @@ fn a_refusal_for_want_of_a_role_says_who_may() {
         lasting: None,
     };
     let lock = said(&hold);
-    assert!(lock.to_string().contains("`lock prod \"'&lt;!channel&gt; &amp; co\"`"), "{lock}");
+    assert!(lock.to_string().contains("`lock prod ''&lt;!channel&gt; &amp; co'`"), "{lock}");
     assert_eq!(lock.in_short(), "needs the role operator or admin");
     let reset = Command::Enrol { reset: Some("U1".to_owned()) };
     assert_eq!(said(&reset).in_short(), "needs the role admin");

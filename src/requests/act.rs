@@ -1,6 +1,6 @@
 //! Decides on a command and carries it out: as a run, a signal to one, a rollback, or an answer.
 
-use super::click::Pressed;
+use super::click::{Card, Pressed};
 use super::decide::Decision;
 use super::{Asked, Requests};
 use crate::command::{self, help};
@@ -103,7 +103,7 @@ impl Requests {
             },
             (Command::Status { environment }, _) => self.status(environment.as_deref()).await.map(Response::Say),
             (Command::Hold { .. } | Command::Release { .. }, _) => self.change_hold(asked, &permit).await,
-            (Command::Plan { of }, _) => self.preview(&of).await,
+            (Command::Plan { of }, _) => self.preview(&of, &asked.person.actor).await,
             (Command::Audit { .. }, _) => self.audit(&asked).await,
             (Command::Contacts, _) => {
                 let (primary, escalation) = self.contacts();
@@ -124,7 +124,16 @@ impl Requests {
                 let journal = self.0.engine.store().journal(run.id).await?;
                 Ok(Response::Say(view::show(run, &journal, self.0.engine.clock().now())))
             }
-            Command::Approve { plan, .. } => self.decide(&asked, run, Decision::Approve { plan }).await,
+            // Of a rollback's card, the word is the click.
+            Command::Approve { .. } if matches!(run.command, Command::Rollback { .. }) => {
+                match self.0.config.environments.get(&run.environment) {
+                    Some(environment) => Ok(self.roll_back_by_click(asked, environment, Card::Of(run.id)).await),
+                    None => Err(StoreError::NoRun),
+                }
+            }
+            Command::Approve { plan, note, .. } => {
+                self.decide(&asked, run, Decision::Approve { plan, note: note.as_deref() }).await
+            }
             Command::Reject { reason, .. } => self.decide(&asked, run, Decision::Reject { reason }).await,
             Command::Override { safeguard, reason, .. } => {
                 self.decide(&asked, run, Decision::Override { safeguard, reason }).await

@@ -96,7 +96,10 @@ impl Requests {
         if environment.approval == ApprovalRule::Required {
             let (safeguard, reason) = (nothing(), nothing());
             commands.extend([
-                (format!("approve what others ask for in {name}"), Command::Approve { run, plan: nothing() }),
+                (
+                    format!("approve what others ask for in {name}"),
+                    Command::Approve { run, plan: nothing(), note: None },
+                ),
                 (format!("override a safeguard of {name}"), Command::Override { run, safeguard, reason }),
             ]);
         }

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 /// A decision about what a run asks people.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Decision<'a> {
-    Approve { plan: &'a str },
+    Approve { plan: &'a str, note: Option<&'a str> },
     Reject { reason: &'a str },
     Override { safeguard: &'a str, reason: &'a str },
 }
@@ -64,7 +64,7 @@ impl Requests {
                 now,
             };
             match decision {
-                Decision::Approve { .. } => approval::approve(&decider, None),
+                Decision::Approve { note, .. } => approval::approve(&decider, note.map(str::to_owned)),
                 Decision::Reject { reason } => approval::reject(&decider, reason),
                 Decision::Override { safeguard, reason } => approval::override_safeguard(&decider, safeguard, reason),
             }
@@ -160,7 +160,7 @@ fn meant(pressed: &Pressed, decision: Decision<'_>, run: &Run) -> (String, Subje
     let subject = open.map_or(Subject::Plan, |round| round.subject.clone());
     let asked = open.map(|round| round.digest.0.clone()).unwrap_or_default();
     match decision {
-        Decision::Approve { plan } => (plan.to_owned(), subject),
+        Decision::Approve { plan, .. } => (plan.to_owned(), subject),
         Decision::Reject { .. } => (asked, subject),
         Decision::Override { .. } => {
             (run.plan.as_ref().map(|(_, digest)| digest.0.clone()).unwrap_or_default(), Subject::Plan)

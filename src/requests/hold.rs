@@ -192,8 +192,10 @@ fn released(hold: &Hold, left: Option<&Hold>, environment: &str, under_way: &[Ru
     }
     let frozen = left.is_some_and(|left| left.kind == HoldKind::Freeze);
     match (hold.kind, named(under_way).filter(|_| !frozen)) {
-        (HoldKind::Freeze, Some((runs, false))) => summary.push_str(&format!(" {runs}, which is under way, goes on.")),
-        (HoldKind::Freeze, Some((runs, true))) => summary.push_str(&format!(" {runs}, which are under way, go on.")),
+        (HoldKind::Freeze, Some((runs, several))) => {
+            let them = if several { "them" } else { "it" };
+            summary.push_str(&format!(" {runs} may be paused by it: `resume` lets {them} go on."));
+        }
         (HoldKind::Freeze, None) | (HoldKind::Lock, _) => {}
     }
     summary
@@ -254,7 +256,7 @@ mod tests {
             (
                 released(&hold(HoldKind::Freeze, None), None, "prod", &[RunId(7)]),
                 "prod is not frozen any more; it was since 2026-11-23 03:00 UTC (R-5: an incident). Commands are taken \
-                 there again. R-7, which is under way, goes on.",
+                 there again. R-7 may be paused by it: `resume` lets it go on.",
             ),
             (
                 released(&hold(HoldKind::Lock, None), Some(&hold(HoldKind::Freeze, None)), "prod", &[RunId(7)]),

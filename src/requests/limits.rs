@@ -57,7 +57,15 @@ impl Limiter {
     /// Counts a request, or says why it is not taken. Only people in Slack are counted.
     pub(super) fn check(&self, actor: &Actor, command: &Command, limits: &Limits) -> Result<(), TooMany> {
         let Actor::Slack { user, .. } = actor else { return Ok(()) };
-        if matches!(command, Command::Rollback { .. }) {
+        // What stops something is never kept waiting.
+        if matches!(
+            command,
+            Command::Rollback { .. }
+                | Command::Cancel { .. }
+                | Command::Pause { .. }
+                | Command::Object { .. }
+                | Command::Reject { .. }
+        ) {
             return Ok(());
         }
         let now = DefaultClock::default().now();

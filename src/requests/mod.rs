@@ -427,7 +427,13 @@ impl Requests {
             return Person { actor, standing: Standing::Unknown(why.to_owned()), groups: unknown(&groups, why) };
         };
         let fresh = matches!(command, Command::Approve { .. } | Command::Reject { .. } | Command::Override { .. });
-        let standing = people.standing(user, &self.0.house.workspace);
+        let standing = async {
+            // Whose word counts is asked anew: somebody may have become a guest a moment ago.
+            match fresh {
+                true => people.standing_now(user, &self.0.house.workspace).await,
+                false => people.standing(user, &self.0.house.workspace).await,
+            }
+        };
         let memberships = people.memberships(user, &groups, fresh);
         let (standing, groups) = match command {
             Command::Rollback { .. } => {

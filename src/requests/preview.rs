@@ -1,14 +1,14 @@
 //! `plan`: what another command would do, shown and not done.
 
 use super::{Requests, Response};
-use crate::domain::Command;
+use crate::domain::{Actor, Command};
 use crate::engine::{Preview, PreviewError};
 use crate::slack::view::{self, ViewContext};
 use crate::store::StoreError;
 
 impl Requests {
-    pub(super) async fn preview(&self, command: &Command) -> Result<Response, StoreError> {
-        match self.0.engine.preview(command).await {
+    pub(super) async fn preview(&self, command: &Command, actor: &Actor) -> Result<Response, StoreError> {
+        match self.0.engine.preview(command, actor).await {
             Ok(Preview { plan, digest, safeguards, facts }) => {
                 let shown = view::preview(&plan, &digest, &safeguards, &facts, &self.view_context());
                 Ok(Response::Say(shown))

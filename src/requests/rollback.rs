@@ -50,7 +50,7 @@ impl Requests {
         }
     }
 
-    async fn roll_back_by_click(&self, asked: Asked, environment: &Environment, card: Card) -> Response {
+    pub(super) async fn roll_back_by_click(&self, asked: Asked, environment: &Environment, card: Card) -> Response {
         let Some(_under_way) = self.alone(format!("rollback of {}", environment.name)) else {
             let text = format!("{} is being rolled back already; this click did nothing more.", environment.name);
             return Response::Refuse(view::refusal(&text));

@@ -143,6 +143,16 @@ impl Steering<'_> {
             };
             return Err(because(text));
         }
+        let needs_approval = run.plan.as_ref().is_some_and(|(plan, _)| plan.approval.is_some());
+        if answer == Answer::Continue && needs_approval {
+            // To go on unproven is to leave the gate out, which takes the approval of others.
+            let (step, actor) = (asking.step.id.clone(), self.actor.clone());
+            return Ok(vec![Event::SkipRequested {
+                step,
+                actor,
+                reason: "go on although it is not proven".to_owned(),
+            }]);
+        }
         Ok(vec![self.answered(asking, answer)])
     }
 

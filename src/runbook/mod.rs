@@ -101,6 +101,9 @@ fn guarded(steps: Vec<Step>, command: &Command, environment: &Environment) -> Ve
             _ => None,
         })
         .collect();
+    if let Command::Promote { .. } = command {
+        guarded.push(step("checklist", StepKind::Checklist));
+    }
     let asked = environment.asks_safeguards(command.name()) && !rules.is_empty();
     if let Some(lasting) = environment.safeguards.watch_after.filter(|_| asked) {
         let poll = environment.waits.poll;

@@ -50,6 +50,10 @@ impl<T: Clone> Known<T> {
         (age >= SignedDuration::ZERO && age < self.lasting).then(|| told.clone())
     }
 
+    fn forget(&self, key: &str) {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
     fn keep(&self, key: &str, told: T, now: Timestamp) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if answers.len() >= MAX_KEPT {
@@ -64,6 +68,12 @@ impl People {
     pub fn new(client: SlackClient, clock: Clock) -> Self {
         let (known, groups, shared) = (Known::new(KEPT), Known::new(GROUPS_KEPT), Known::new(KEPT));
         Self { client, clock, known, groups, shared }
+    }
+
+    /// As [`People::standing`], asked anew.
+    pub async fn standing_now(&self, user: &str, team: &str) -> Standing {
+        self.known.forget(user);
+        self.standing(user, team).await
     }
 
     /// How `user` stands in the workspace `team`. Answers within two seconds; an answer that could not be had is not

@@ -33,7 +33,7 @@ pub(super) fn check(question: &Question<'_>, readings: &Readings) -> Finding {
         (Ok(_), Err(why)) => unknown(&source.name, why),
         (Ok(version), Ok(there)) => {
             let history = History::of(version, there, source, readings, question.now);
-            judge(&history, version, source, soak, readings, question.now)
+            judge(&history, version, source, soak, readings, question.now, question.start.max(question.now))
         }
     };
     let query =
@@ -48,6 +48,7 @@ fn judge(
     soak: SignedDuration,
     readings: &Readings,
     now: Timestamp,
+    start: Timestamp,
 ) -> Finding {
     let limit = lasting(soak);
     let Some((since, run)) = history.clock else {
@@ -58,7 +59,8 @@ fn judge(
         let reason = format!("{why} `verify {}` starts it once everything is well there.", source.name);
         return Finding::new(Verdict::Fail, format!("none of {limit}"), limit, reason);
     };
-    let lasted = now.duration_since(since);
+    // What begins later has soaked for longer by then; it is asked again right before.
+    let lasted = start.duration_since(since);
     let mut reason = format!("{} has been healthy since {} ({run}).", version.name(), date_time(since));
     reason.push_str(&history.looks(now));
     reason.push_str(&history.off(source));

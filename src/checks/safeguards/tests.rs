@@ -328,7 +328,7 @@ fn what_turns_rules_off_and_what_is_not_production_is_only_kept_by_freezes_and_l
     world.environment.safeguards.commands = vec!["enable".to_owned()];
     assert_eq!(names(&world).len(), 9);
     world.environment.safeguards.commands = vec!["promote".to_owned()];
-    assert_eq!(names(&world), ["window", "stakeholders", "freeze", "lock"]);
+    assert_eq!(names(&world), ["promotion", "window", "stakeholders", "freeze", "lock"]);
 }
 
 #[test]

@@ -236,7 +236,10 @@ fn typed(question: &Question, round: &Round, run: &Run, context: &ViewContext<'_
     let blocking = if round.subject == Subject::Plan { question.blocking() } else { Vec::new() };
     let mut lines = Vec::new();
     if blocking.is_empty() {
-        lines.push(md!("To approve: {}", code(Command::Approve { run: run.id, plan: round.digest.to_string() })));
+        lines.push(md!(
+            "To approve: {}",
+            code(Command::Approve { run: run.id, plan: round.digest.to_string(), note: None })
+        ));
     }
     lines.push(md!("To reject: {}", code(Command::Reject { run: run.id, reason: why() })));
     lines.extend(blocking.iter().filter(|check| lifted_by(check).is_none()).take(4).map(|check| {
