@@ -15,6 +15,7 @@ mod preview;
 mod read;
 mod reply;
 mod rollback;
+mod second_factor;
 mod steer;
 
 use std::collections::{BTreeSet, HashSet};
@@ -36,6 +37,7 @@ use crate::slack::inbound::Inbound;
 use crate::slack::ingress::{Accept, Ack, NotPersisted};
 use crate::slack::people::People;
 use crate::slack::view;
+use crate::step_up::StepUp;
 use crate::store::{Pending, Put, StoreError};
 
 pub use act::Response;
@@ -66,6 +68,8 @@ struct Inner {
     engine: Engine,
     /// None on a terminal without Slack.
     slack: Option<(SlackClient, People)>,
+    /// None without the installation's key.
+    step_up: Option<StepUp>,
     /// For those that are worked on at the same time.
     turns: Semaphore,
     /// The keys of the requests that this process works on.
@@ -100,7 +104,7 @@ enum Persisted {
 
 impl Requests {
     /// Takes requests for this engine.
-    pub fn new(config: Config, engine: Engine, slack: Option<(SlackClient, People)>) -> Self {
+    pub fn new(config: Config, engine: Engine, slack: Option<(SlackClient, People)>, step_up: Option<StepUp>) -> Self {
         let house = House {
             workspace: config.slack.workspace.clone(),
             channel: config.slack.channel.clone(),
@@ -114,6 +118,7 @@ impl Requests {
             context,
             engine,
             slack,
+            step_up,
             turns: Semaphore::new(MOST_AT_ONCE),
             under_way: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -135,8 +140,18 @@ impl Requests {
         &self.0.context
     }
 
-    async fn take(&self, inbound: Inbound, key: String) -> Result<Ack, NotPersisted> {
+    async fn take(&self, mut inbound: Inbound, key: String) -> Result<Ack, NotPersisted> {
         let arrived = Instant::now();
+        // First of all: whatever becomes of the form, its code is recorded nowhere.
+        if let Inbound::ViewSubmission { user, callback_id, private_metadata, state, shown, .. } = &mut inbound {
+            let code = view::take_code(state);
+            if second_factor::brings_code(callback_id) {
+                match self.check_code(user, (callback_id, private_metadata), code.as_deref()).await? {
+                    Ok(checked) => *shown = Some(checked),
+                    Err(ack) => return Ok(ack),
+                }
+            }
+        }
         match &inbound {
             Inbound::Slash { text, .. } => match command::parse(text, &self.0.context, self.0.engine.clock().now()) {
                 Err(refusal) => return Ok(Ack::say(view::refused(&refusal))),
@@ -162,6 +177,9 @@ impl Requests {
                         return self.take_rollback(inbound, key, arrived).await;
                     }
                     Click::Why(command, pressed) => return Ok(self.take_for_form(inbound, key, command, pressed)),
+                    Click::Ask(command, pressed) if self.asks_for_code(&command).await => {
+                        return Ok(self.take_for_form(inbound, key, command, pressed));
+                    }
                     Click::Ask(..) | Click::Typed(..) | Click::Garbled | Click::Unknown => {}
                 }
             }
@@ -398,7 +416,10 @@ impl Requests {
             let why = "there is no connection to Slack";
             return Person { actor, standing: Standing::Unknown(why.to_owned()), groups: unknown(&groups, why) };
         };
-        let fresh = matches!(command, Command::Approve { .. } | Command::Reject { .. } | Command::Override { .. });
+        let fresh = matches!(
+            command,
+            Command::Approve { .. } | Command::Reject { .. } | Command::Override { .. } | Command::Enrol { .. }
+        );
         let standing = people.standing(user, &self.0.house.workspace);
         let memberships = people.memberships(user, &groups, fresh);
         let (standing, groups) = match command {
