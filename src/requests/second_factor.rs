@@ -8,8 +8,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::click::Pressed;
 use super::decide::needs_code;
+use super::hold::minute;
 use super::reply::ReplyTo;
 use super::{Ack, Asked, Inbound, NotPersisted, PERSIST_PATIENCE, Requests, Response};
 use crate::domain::{Actor, Command, Environment, Event, Origin, Outcome, Role, SlackPlace};
@@ -18,8 +21,6 @@ use crate::slack::message::Message;
 use crate::slack::view::{self, Carried, action};
 use crate::step_up::{SecondFactor, Shown, StepUp};
 use crate::store::{FactorRun, NewRun, StoreError};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 /// How long is looked whether an approval would count, before its form is opened all the same.
 const LOOK_PATIENCE: Duration = Duration::from_millis(1_000);
@@ -278,8 +279,8 @@ impl Requests {
         let names = self.names_with_codes();
         let again = Command::Enrol { reset: Some(user.to_owned()) };
         let summary = format!(
-            "A second factor is set up: approvals in {names} take its codes from now on. Whoever did not do this \
-             themselves tells an admin, who resets it."
+            "A second factor is set up: approvals in {names} take its codes from now on. If this was not the \
+             person named here, tell an admin, who resets it."
         );
         let (requested, ended) = self.told(&asked, &environment, summary, vec![again.text()]);
         let run = run_of(&requested, &environment, &asked);
@@ -296,8 +297,8 @@ impl Requests {
 
     async fn reset(&self, asked: Asked, whose: &str, environment: String) -> Result<Response, StoreError> {
         let summary = format!(
-            "The second factor is reset: its codes are worth nothing from now on, and approvals in {} wait until it is \
-             set up again, by enrol in a direct message.",
+            "A second factor is reset: its codes are worth nothing from now on, and its person approves in {} again once \
+             another is set up, by enrol in a direct message.",
             self.names_with_codes()
         );
         let (requested, ended) = self.told(&asked, &environment, summary, Vec::new());
@@ -371,9 +372,4 @@ fn locked(until: Timestamp) -> String {
 /// Without marks, for a form.
 fn plain(text: &str) -> String {
     text.replace('`', "")
-}
-
-/// A time for people in a text without markup: `2026-11-23 07:00 UTC`.
-fn minute(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
