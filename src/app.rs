@@ -27,6 +27,7 @@ use crate::slack::people::People;
 use crate::slack::socket::{Patience, Socket};
 use crate::slack::verify::SigningSecrets;
 use crate::slack::view::{self, ViewContext};
+use crate::step_up::StepUp;
 use crate::store::{Store, sqlite_path};
 use crate::web::{self, Readiness};
 
@@ -91,7 +92,8 @@ impl App {
         let people =
             slack.as_ref().map(|slack| (slack.client.clone(), People::new(slack.client.clone(), clock.clone())));
         let wanted: Vec<String> = config.environments.keys().map(|name| format!("aws.{name}")).collect();
-        let requests = Requests::new(config, engine.clone(), people);
+        let step_up = secrets.step_up_key.clone().map(StepUp::new);
+        let requests = Requests::new(config, engine.clone(), people, step_up);
         let readiness =
             Readiness::new(store.clone(), wanted.into_iter().chain(slack.is_some().then(|| "slack".to_owned())));
         let database = sqlite_path(secrets.database_url.expose_secret());

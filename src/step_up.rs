@@ -7,6 +7,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use totp_rs::{Builder, Secret, Totp};
 
@@ -36,13 +37,25 @@ pub struct Enrolment {
     pub url: String,
 }
 
+/// That a person showed a right code: of which step, under which of their secrets. Tells nothing of the code itself, so it
+/// can be recorded in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// How often the person's secret was replaced before.
+    pub generation: i64,
+    /// The number of the 30 seconds that the code is of, counted since 1970.
+    pub step: i64,
+}
+
 /// What is known of a person's second factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecondFactor {
-    /// How often it was reset.
+    /// How often its secret was replaced: by a reset, or because it was shown anew before it was confirmed.
     pub generation: i64,
     /// When its first code was shown to be right, UTC; until then it approves nothing.
     pub confirmed_at: Option<Timestamp>,
+    /// The newest step whose code was spent.
+    pub last_step: Option<i64>,
     /// Wrong codes in a row.
     pub wrong: i64,
     /// When the last wrong one was, UTC.
@@ -50,6 +63,11 @@ pub struct SecondFactor {
 }
 
 impl SecondFactor {
+    /// Whether the code of this step was spent, or one of a later step.
+    pub fn is_spent(&self, step: i64) -> bool {
+        self.last_step.is_some_and(|last| step <= last)
+    }
+
     /// Until when no code is taken, because too many were wrong.
     pub fn locked_until(&self, now: Timestamp) -> Option<Timestamp> {
         let until = self.wrong_at?.saturating_add(LOCKED_FOR).ok()?;
@@ -146,7 +164,8 @@ mod tests {
     #[test]
     fn too_many_wrong_codes_close_it_for_a_while() {
         let at: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
-        let factor = |wrong| SecondFactor { generation: 0, confirmed_at: None, wrong, wrong_at: Some(at) };
+        let factor =
+            |wrong| SecondFactor { generation: 0, confirmed_at: None, last_step: None, wrong, wrong_at: Some(at) };
         assert_eq!(factor(4).locked_until(at), None);
         assert_eq!(factor(5).locked_until(at), Some(at + LOCKED_FOR));
         assert_eq!(factor(5).locked_until(at + LOCKED_FOR), None);

@@ -10,7 +10,10 @@ mod support {
 use std::collections::BTreeSet;
 
 use alch::domain::{Actor, Command, Event, Hold, HoldKind, Origin, Outcome, PlanDigest, RunId, Subject};
-use alch::store::{AuditScope, HoldChange, LockOutcome, NewHold, NewRun, Put, SlackMessage, Store, StoreError};
+use alch::step_up::Shown;
+use alch::store::{
+    AuditScope, FactorRun, HoldChange, LockOutcome, NewHold, NewRun, Put, SlackMessage, Store, StoreError,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -626,4 +629,66 @@ async fn what_is_no_database_of_ours_is_not_read() {
     execute(&url, "DROP TABLE _sqlx_migrations").await;
     let foreign = Store::open_read_only(&url).await.unwrap_err();
     assert!(foreign.to_string().contains("no database of alch"), "{foreign}");
+}
+
+fn enrolling<'a>(requested: &'a Event, ended: &'a Event, inbox_key: Option<&'a str>) -> FactorRun<'a> {
+    FactorRun { run: NewRun { requested, environment: "prod", driven: false, inbox_key }, ended }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_factor_is_confirmed_once_by_the_secret_that_was_shown_last() {
+    on_each_database(async |store, _| {
+        let (requested, ended) = (requested("prod"), ended());
+        let told = |key| enrolling(&requested, &ended, key);
+        assert_eq!(store.second_factor("U1").await.unwrap(), None);
+        assert!(!store.spend_code("U1", Shown { generation: 0, step: 5 }).await.unwrap(), "there is none");
+        let first = store.begin_second_factor("U1").await.unwrap();
+        let second = store.begin_second_factor("U1").await.unwrap();
+        assert_eq!((first.generation, second.generation, second.confirmed_at), (0, 1, None));
+        let shown = |generation, step| Shown { generation, step };
+        assert!(!store.spend_code("U1", shown(1, 5)).await.unwrap(), "an approval confirms nothing");
+        assert_eq!(store.confirm_second_factor("U1", shown(0, 5), told(None), at(1)).await.unwrap(), None);
+        assert!(store.recent_runs(None, 9).await.unwrap().is_empty(), "what came to nothing is not journalled");
+        store.put_request("k", &json!({}), at(2)).await.unwrap();
+        let run = store.confirm_second_factor("U1", shown(1, 5), told(Some("k")), at(2)).await.unwrap();
+        assert_eq!(run, Some(RunId(1)));
+        let again = store.confirm_second_factor("U1", shown(1, 5), told(Some("k")), at(3)).await.unwrap();
+        assert_eq!(again, Some(RunId(1)), "taken up again after a crash, it is the same run");
+        assert!(store.pending_requests().await.unwrap().is_empty());
+        assert_eq!(store.journal(RunId(1)).await.unwrap().len(), 2);
+        assert_eq!(store.confirm_second_factor("U1", shown(1, 6), told(None), at(4)).await.unwrap(), None);
+        let confirmed = store.begin_second_factor("U1").await.unwrap();
+        assert_eq!((confirmed.generation, confirmed.confirmed_at), (1, Some(at(2))), "its secret stays");
+        assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_spent_once_and_a_reset_makes_all_codes_worthless() {
+    on_each_database(async |store, _| {
+        let (requested, ended) = (requested("prod"), ended());
+        let told = || enrolling(&requested, &ended, None);
+        let shown = |step| Shown { generation: 0, step };
+        assert_eq!(store.reset_second_factor("U1", told(), at(0)).await.unwrap(), None);
+        store.begin_second_factor("U1").await.unwrap();
+        store.confirm_second_factor("U1", shown(5), told(), at(1)).await.unwrap().unwrap();
+        let (one, other) = tokio::join!(store.spend_code("U1", shown(7)), store.spend_code("U1", shown(7)));
+        assert!(one.unwrap() != other.unwrap(), "of two at once, one counts");
+        for (step, counts) in [(5, false), (6, false), (7, false), (8, true), (8, false)] {
+            assert_eq!(store.spend_code("U1", shown(step)).await.unwrap(), counts, "{step}");
+        }
+        for second in 2..7 {
+            store.note_wrong_code("U1", at(second)).await.unwrap();
+        }
+        let locked = store.second_factor("U1").await.unwrap().unwrap();
+        assert_eq!((locked.wrong, locked.wrong_at, locked.last_step), (5, Some(at(6)), Some(8)));
+        assert!(locked.locked_until(at(7)).is_some());
+        assert_eq!(store.reset_second_factor("U1", told(), at(8)).await.unwrap(), Some(RunId(2)));
+        let reset = store.second_factor("U1").await.unwrap().unwrap();
+        assert_eq!((reset.generation, reset.confirmed_at, reset.wrong), (1, None, 0));
+        assert!(!store.spend_code("U1", shown(9)).await.unwrap());
+        assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
+    })
+    .await;
 }

@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("cli", &[]),
     ("journal", &["domain"]),
+    ("step_up", &[]),
     ("audit", &["domain"]),
     // When the next deployment window opens: a time that people may ask for.
     ("command", &["domain", "window"]),
@@ -26,13 +27,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runbook", &["domain", "checks", "aws"]),
     // What a reading of AWS has to answer is said by the checks.
     ("aws", &["domain", "checks"]),
-    ("step_up", &[]),
     // What is known of a second factor is a row there.
     ("store", &["domain", "journal", "step_up"]),
     ("engine", &["domain", "clock", "checks", "notice", "runbook", "aws", "store"]),
     ("slack::message", &[]),
     ("slack::view", &["domain", "slack::message"]),
-    ("slack", &["domain", "clock", "store", "slack::message"]),
+    ("slack", &["domain", "clock", "store", "step_up", "slack::message"]),
     // The configured names, in the words of commands and policy.
     ("config", &["domain", "command", "policy"]),
     (
@@ -45,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "engine",
             "store",
+            "step_up",
             "slack",
             "slack::message",
             "slack::view",
@@ -54,7 +55,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("web", &["store"]),
     (
         "app",
-        &["domain", "clock", "config", "aws", "store", "engine", "requests", "control", "web", "slack", "slack::view"],
+        &[
+            "domain",
+            "clock",
+            "config",
+            "aws",
+            "store",
+            "engine",
+            "requests",
+            "step_up",
+            "control",
+            "web",
+            "slack",
+            "slack::view",
+        ],
     ),
     (
         "terminal",

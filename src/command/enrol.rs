@@ -11,7 +11,7 @@ pub(super) const TOPIC: Topic = Topic {
     name: "enrol",
     usage: "enrol [--reset <@person>]",
     line: "Enrol a second factor for approvals",
-    long: "Gives you a secret for an authenticator app, in a direct message. Where the settings ask for it, an approval then takes a code of it: who has only your Slack cannot approve. `--reset` takes away somebody's, so that they can enrol again; only admins may. `enroll` is understood too.",
+    long: "Gives you a key for an authenticator app, once; ask for it in a direct message. Where the settings ask for it, an approval then takes a code of the app: who has only your Slack cannot approve. `--reset` takes away somebody's, so that they can enrol again; only admins may, and not their own. `enroll` is understood too.",
     examples: &["", "--reset <@U012AB3CD>"],
 };
 

@@ -141,8 +141,9 @@ pub enum Declined {
     FromTerminal,
     /// Slack's word is not enough here.
     #[error(
-        "Approving in `{environment}` needs a code of your authenticator app as well. Nothing was decided. With no app \
-         enrolled yet, ask me for `enrol` in a direct message."
+        "Approving in `{environment}` needs a code of your authenticator app as well, and codes are never typed into a \
+         channel. Nothing was decided. Press Approve in the run's thread: a form asks for the code. With no app enrolled \
+         yet, send me `enrol` in a direct message first."
     )]
     SecondFactor {
         /// Where.

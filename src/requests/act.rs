@@ -75,7 +75,10 @@ impl Requests {
             let text = format!("There is no run {run}. See `{} runs`.", self.0.house.command_word);
             return Ok(Response::Refuse(view::refusal(&text)));
         }
-        let environment = self.environment_of(&asked.command, asked.about.as_ref());
+        let environment = match &asked.command {
+            Command::Enrol { reset: Some(_) } => self.environment_to_reset(&asked.person),
+            command => self.environment_of(command, asked.about.as_ref()),
+        };
         let permit = match policy::decide(&policy::Request {
             person: &asked.person,
             command: &asked.command,
@@ -110,7 +113,8 @@ impl Requests {
                 Ok(Response::Say(view::contacts(Some(primary), Some(escalation))))
             }
             (Command::Runs { environment }, _) => self.runs(environment.as_deref()).await.map(Response::Say),
-            (Command::Whoami, _) => Ok(Response::Say(self.whoami(&asked))),
+            (Command::Whoami, _) => Ok(Response::Say(self.whoami(&asked).await?)),
+            (Command::Enrol { reset }, _) => self.enrol(asked, reset).await,
             (Command::Help { topic }, _) => Ok(Response::Say(self.help(topic.as_deref()))),
             (command, Some(run)) => self.speak_to(asked, &run, command).await,
             (command, None) => Ok(not_there_yet(&command)),

@@ -49,9 +49,14 @@ impl Requests {
     }
 
     /// The answer to `whoami`, asked of the policy itself.
-    pub(super) fn whoami(&self, asked: &Asked) -> Message {
-        let mut who =
-            Who { actor: asked.person.actor.clone(), roles: Vec::new(), may: Vec::new(), may_not: Vec::new() };
+    pub(super) async fn whoami(&self, asked: &Asked) -> Result<Message, StoreError> {
+        let mut who = Who {
+            actor: asked.person.actor.clone(),
+            roles: Vec::new(),
+            may: Vec::new(),
+            may_not: Vec::new(),
+            second_factor: self.own_factor(&asked.person.actor).await?,
+        };
         for environment in self.0.config.environments.values() {
             let has = |role: &Role| policy::has_role(&asked.person, environment, *role) == Belongs::Yes;
             let roles: Vec<&str> = Role::ALL.iter().filter(|role| has(role)).map(|role| role.word()).collect();
@@ -65,7 +70,7 @@ impl Requests {
                 }
             }
         }
-        view::whoami(&who)
+        Ok(view::whoami(&who))
     }
 
     /// What people want to know whether they may do it, each with a command that stands for it.

@@ -3,6 +3,7 @@
 
 use crate::domain::{Answer, Command, PlanDigest, RunId, StepId, Subject};
 use crate::slack::view::action;
+use crate::step_up::Shown;
 
 /// Hexadecimal digits of a plan's digest.
 const DIGEST_DIGITS: usize = 64;
@@ -22,6 +23,10 @@ pub(super) struct Pressed {
     pub(super) about: Option<(PlanDigest, Subject)>,
     /// The button of a rollback, after its confirmation.
     pub(super) rollback: Option<Card>,
+    /// The one-time code that was shown in a form.
+    pub(super) shown: Option<Shown>,
+    /// What was noted there.
+    pub(super) note: Option<String>,
 }
 
 /// What shows the button of a rollback.
@@ -38,7 +43,7 @@ pub(super) enum Card {
 pub(super) enum Click {
     /// A command.
     Ask(Command, Pressed),
-    /// A command that lacks its reason, which a form asks for.
+    /// A command that lacks its reason, or its code, which a form asks for.
     Why(Command, Pressed),
     /// Words as if typed.
     Typed(String, Pressed),
@@ -70,6 +75,7 @@ pub(super) fn read(action_id: &str, value: &str) -> Click {
         }
         action::OVERRIDE => override_safeguard(value),
         action::ROLL_BACK => roll_back(value),
+        action::ENROL => Some(Click::Why(Command::Enrol { reset: None }, by_button())),
         _ => return Click::Unknown,
     };
     read.unwrap_or(Click::Garbled)

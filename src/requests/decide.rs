@@ -6,7 +6,7 @@ use super::steer::{self, Pointless, Steering};
 use super::{Asked, Requests, Response};
 use crate::domain::{Actor, Command, Environment, PlanDigest, Run, StepUp, Subject};
 use crate::policy::approval::{self, Decider};
-use crate::policy::{Declined, Place};
+use crate::policy::{Declined, Person, Place};
 use crate::slack::message::Message;
 use crate::slack::view;
 use crate::store::StoreError;
@@ -38,14 +38,23 @@ impl Requests {
                 run.environment
             ))));
         };
-        let stepped_up = match decision {
-            Decision::Approve { .. } => match self.second_factor(environment) {
-                Ok(stepped_up) => stepped_up,
-                Err(declined) => return Ok(Response::Refuse(view::refused(&declined))),
-            },
-            Decision::Reject { .. } | Decision::Override { .. } => false,
-        };
         let channel_is_shared = self.is_shared(&asked.place).await;
+        let note = asked.pressed.note.clone();
+        let stepped_up = match (decision, asked.pressed.shown) {
+            (Decision::Approve { .. }, Some(shown)) => {
+                // A code that was shown is spent last, so that it is not lost on what is declined for another reason.
+                if let Err(declined) =
+                    self.would_count((&asked.person, &asked.place), run, (&asked.command, &asked.pressed)).await
+                {
+                    return Ok(Response::Refuse(view::refused(&declined)));
+                }
+                if let Err(said) = self.spend(&asked.person.actor, shown).await? {
+                    return Ok(Response::Refuse(said));
+                }
+                true
+            }
+            (Decision::Approve { .. } | Decision::Reject { .. } | Decision::Override { .. }, _) => false,
+        };
         let now = self.0.engine.clock().now();
         let mut about = Subject::Plan;
         let decided = self.0.engine.store().decide(run.id, now, |run| {
@@ -64,7 +73,9 @@ impl Requests {
                 now,
             };
             match decision {
-                Decision::Approve { note, .. } => approval::approve(&decider, note.map(str::to_owned)),
+                Decision::Approve { note: typed, .. } => {
+                    approval::approve(&decider, note.or_else(|| typed.map(str::to_owned)))
+                }
                 Decision::Reject { reason } => approval::reject(&decider, reason),
                 Decision::Override { safeguard, reason } => approval::override_safeguard(&decider, safeguard, reason),
             }
@@ -75,15 +86,36 @@ impl Requests {
         })
     }
 
-    /// Whether a second factor was shown with an approval.
+    /// Whether an approval would count if a right code was shown with it.
     ///
     /// # Errors
-    /// When one is needed: there is no way yet to show it.
-    fn second_factor(&self, environment: &Environment) -> Result<bool, Declined> {
-        if needs_code(environment) {
-            return Err(Declined::SecondFactor { environment: environment.name.clone() });
-        }
-        Ok(false)
+    /// When it would not.
+    pub(super) async fn would_count(
+        &self,
+        (person, place): (&Person, &Place),
+        run: &Run,
+        (command, pressed): (&Command, &Pressed),
+    ) -> Result<(), Declined> {
+        let (Command::Approve { plan, .. }, Some(environment)) =
+            (command, self.0.config.environments.get(&run.environment))
+        else {
+            return Ok(());
+        };
+        let channel_is_shared = self.is_shared(place).await;
+        let (digest, subject) = meant(pressed, Decision::Approve { plan, note: None }, run);
+        let decider = Decider {
+            person,
+            place,
+            house: &self.0.house,
+            channel_is_shared,
+            run,
+            environment,
+            digest: &digest,
+            subject: &subject,
+            stepped_up: true,
+            now: self.0.engine.clock().now(),
+        };
+        approval::approve(&decider, None).map(drop)
     }
 
     /// Whether Slack says that people of other organisations are where it was asked.

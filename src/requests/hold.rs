@@ -209,7 +209,7 @@ fn named(runs: &[RunId]) -> Option<(String, bool)> {
 }
 
 /// A time for people in a text without markup: `2026-11-23 07:00 UTC`.
-fn minute(at: Timestamp) -> String {
+pub(super) fn minute(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 

@@ -16,6 +16,7 @@ mod preview;
 mod read;
 mod reply;
 mod rollback;
+mod second_factor;
 mod steer;
 
 use std::collections::{BTreeSet, HashSet};
@@ -38,6 +39,7 @@ use crate::slack::inbound::Inbound;
 use crate::slack::ingress::{Accept, Ack, NotPersisted};
 use crate::slack::people::People;
 use crate::slack::view;
+use crate::step_up::StepUp;
 use crate::store::{Pending, Put, StoreError};
 
 pub use act::Response;
@@ -69,6 +71,8 @@ struct Inner {
     engine: Engine,
     /// None on a terminal without Slack.
     slack: Option<(SlackClient, People)>,
+    /// None without the installation's key.
+    step_up: Option<StepUp>,
     /// For those that are worked on at the same time.
     turns: Semaphore,
     /// The keys of the requests that this process works on.
@@ -113,7 +117,7 @@ enum Persisted {
 
 impl Requests {
     /// Takes requests for this engine.
-    pub fn new(config: Config, engine: Engine, slack: Option<(SlackClient, People)>) -> Self {
+    pub fn new(config: Config, engine: Engine, slack: Option<(SlackClient, People)>, step_up: Option<StepUp>) -> Self {
         let house = House {
             workspace: config.slack.workspace.clone(),
             channel: config.slack.channel.clone(),
@@ -128,6 +132,7 @@ impl Requests {
             context,
             engine,
             slack,
+            step_up,
             turns: Semaphore::new(MOST_AT_ONCE),
             under_way: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -150,8 +155,18 @@ impl Requests {
         &self.0.context
     }
 
-    async fn take(&self, inbound: Inbound, key: String) -> Result<Ack, NotPersisted> {
+    async fn take(&self, mut inbound: Inbound, key: String) -> Result<Ack, NotPersisted> {
         let arrived = Arrival { at: self.0.engine.clock().now(), taken: Instant::now() };
+        // First of all: whatever becomes of the form, its code is recorded nowhere.
+        if let Inbound::ViewSubmission { user, callback_id, private_metadata, state, shown, .. } = &mut inbound {
+            let code = view::take_code(state);
+            if second_factor::brings_code(callback_id) {
+                match self.check_code(user, (callback_id, private_metadata), code.as_deref()).await? {
+                    Ok(checked) => *shown = Some(checked),
+                    Err(ack) => return Ok(ack),
+                }
+            }
+        }
         match &inbound {
             Inbound::Slash { text, .. } => match command::parse(text, &self.0.context, arrived.at) {
                 Err(refusal) => return Ok(Ack::say(view::refused(&refusal))),
@@ -177,6 +192,9 @@ impl Requests {
                         return self.take_rollback(inbound, key, arrived).await;
                     }
                     Click::Why(command, pressed) => return Ok(self.take_for_form(inbound, key, command, pressed)),
+                    Click::Ask(command, pressed) if self.asks_for_code(&command).await => {
+                        return Ok(self.take_for_form(inbound, key, command, pressed));
+                    }
                     Click::Ask(..) | Click::Typed(..) | Click::Garbled | Click::Unknown => {}
                 }
             }
@@ -426,7 +444,10 @@ impl Requests {
             let why = "there is no connection to Slack";
             return Person { actor, standing: Standing::Unknown(why.to_owned()), groups: unknown(&groups, why) };
         };
-        let fresh = matches!(command, Command::Approve { .. } | Command::Reject { .. } | Command::Override { .. });
+        let fresh = matches!(
+            command,
+            Command::Approve { .. } | Command::Reject { .. } | Command::Override { .. } | Command::Enrol { .. }
+        );
         let standing = async {
             // Whose word counts is asked anew: somebody may have become a guest a moment ago.
             match fresh {

@@ -12,6 +12,7 @@ use crate::policy::Place;
 use crate::slack::inbound::Inbound;
 use crate::slack::message::Message;
 use crate::slack::view::{self, Carried};
+use crate::step_up::Shown;
 use crate::store::StoreError;
 
 /// What an inbound request turns out to be.
@@ -92,9 +93,9 @@ impl Requests {
                 let from = (who, place, origin, reply);
                 self.clicked(click::read(&action_id, &value.unwrap_or_default()), arrived, from)
             }
-            Inbound::ViewSubmission { team, user, user_team, callback_id, private_metadata, state, .. } => {
+            Inbound::ViewSubmission { team, user, user_team, callback_id, private_metadata, state, shown, .. } => {
                 let who = Who { user, team: user_team.unwrap_or(team) };
-                sent_in(&callback_id, &private_metadata, &state, who)
+                sent_in(&callback_id, &private_metadata, (&state, shown), who)
             }
             Inbound::HomeOpened { team, user, .. } if team == self.0.house.workspace => Read::Home { user },
             Inbound::HomeOpened { .. }
@@ -137,13 +138,14 @@ fn parsed(text: &str, arrived: Timestamp, context: &Context, from: (Who, Place, 
 }
 
 /// Slack's ids of direct conversations begin with a D.
-fn place_of(channel: &str) -> Place {
+pub(super) fn place_of(channel: &str) -> Place {
     if channel.starts_with('D') { Place::DirectMessage } else { Place::Channel(channel.to_owned()) }
 }
 
 /// A form that was sent in: read like the click that opened it, with its reason. Nothing that it carries is believed
-/// beyond what a button could say.
-fn sent_in(callback_id: &str, private_metadata: &str, state: &Value, who: Who) -> Read {
+/// beyond what a button could say. `inputs` are what was typed and what was found of a one-time code among it.
+fn sent_in(callback_id: &str, private_metadata: &str, inputs: (&Value, Option<Shown>), who: Who) -> Read {
+    let (state, shown) = inputs;
     let Some(carried) = Carried::read(private_metadata) else {
         return match click::read(callback_id, "") {
             Click::Unknown => Read::Nothing,
@@ -152,12 +154,22 @@ fn sent_in(callback_id: &str, private_metadata: &str, state: &Value, who: Who) -
     };
     let Carried { value, channel, message_ts, thread_ts } = carried;
     let reply = ReplyTo::Thread { channel: channel.clone(), thread_ts: thread_ts.clone(), user: who.user.clone() };
-    match (click::read(callback_id, &value), view::reason(state)) {
-        (Click::Why(command, pressed), Ok(why)) => {
-            let origin = Origin::Slack(SlackPlace { channel: channel.clone(), thread_ts: thread_ts.or(message_ts) });
-            asking(click::with_reason(command, why), pressed, (who, place_of(&channel), origin, reply))
+    let place = place_of(&channel);
+    let origin = Origin::Slack(SlackPlace { channel, thread_ts: thread_ts.or(message_ts) });
+    match (click::read(callback_id, &value), shown) {
+        (Click::Ask(command @ Command::Approve { .. }, pressed), Some(_)) => {
+            asking(command, Pressed { shown, note: view::note(state), ..pressed }, (who, place, origin, reply))
         }
-        (Click::Why(..), Err(problem)) => Read::Say { message: view::refusal(problem), reply },
+        // It is told where nobody else reads it, whatever became of the conversation that the form was opened from.
+        (Click::Why(command @ Command::Enrol { .. }, pressed), Some(_)) => {
+            let reply = ReplyTo::Person { user: who.user.clone() };
+            asking(command, Pressed { shown, ..pressed }, (who, place, origin, reply))
+        }
+        (Click::Why(Command::Enrol { .. }, _), None) => Read::Say { message: garbled(), reply },
+        (Click::Why(command, pressed), _) => match view::reason(state) {
+            Ok(why) => asking(click::with_reason(command, why), pressed, (who, place, origin, reply)),
+            Err(problem) => Read::Say { message: view::refusal(problem), reply },
+        },
         (Click::Unknown, _) => Read::Nothing,
         (Click::Ask(..) | Click::Typed(..) | Click::Garbled, _) => Read::Say { message: garbled(), reply },
     }
@@ -181,7 +193,7 @@ mod tests {
 
     fn send(callback_id: &str, metadata: &str, reason: &str) -> Read {
         let state = json!({"reason": {"reason": {"type": "plain_text_input", "value": reason}}});
-        sent_in(callback_id, metadata, &state, Who { user: "U1".to_owned(), team: "T1".to_owned() })
+        sent_in(callback_id, metadata, (&state, None), Who { user: "U1".to_owned(), team: "T1".to_owned() })
     }
 
     #[test]
@@ -209,6 +221,8 @@ mod tests {
             (action::CANCEL, metadata("R-5")),
             (action::ROLL_BACK, metadata("prod")),
             (action::QUEUE, metadata("enable all prod")),
+            // No code was shown.
+            (action::ENROL, metadata("0")),
         ] {
             assert!(matches!(send(callback_id, &metadata, "why"), Read::Say { .. }), "{callback_id} {metadata}");
         }

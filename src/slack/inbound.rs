@@ -11,6 +11,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::step_up::Shown;
+
 /// One request of Slack's. Ids are empty where Slack named none; nobody is permitted anything by an empty id.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -98,6 +100,10 @@ pub enum Inbound {
         state: Value,
         /// Opens a modal, once, for three seconds.
         trigger_id: String,
+        /// Never Slack's: what Alch found of a one-time code among the values, which it takes out of them before it
+        /// records the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shown: Option<Shown>,
     },
     /// `@alch …` was written in a channel.
     Mention {

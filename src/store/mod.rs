@@ -31,6 +31,7 @@ pub use journal::{NewRun, Pulse};
 pub use locks::{Holder, LockOutcome};
 pub use queue::Claim;
 pub use slack::SlackMessage;
+pub use step_up::FactorRun;
 
 /// How long a statement waits for another writer of a SQLite file.
 const BUSY_TIMEOUT_MS: u32 = 5_000;

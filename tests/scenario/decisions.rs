@@ -16,7 +16,7 @@ use crate::world::{World, story};
 const R1: RunId = RunId(1);
 
 /// A run of Alice's in production that asks for this many approvals; nobody drives it, so nothing but clicks moves it.
-async fn asks(world: &World, needed: u32) -> PlanDigest {
+pub async fn asks(world: &World, needed: u32) -> PlanDigest {
     let command =
         Command::Enable { rules: Selection::One("signal-generated".to_owned()), environment: "prod".to_owned() };
     let minute = SignedDuration::from_mins(1);
@@ -56,7 +56,7 @@ async fn asks(world: &World, needed: u32) -> PlanDigest {
 }
 
 /// The card with this button on it, whatever it shows.
-async fn button(world: &World, action: &str, value: &str) -> Message {
+pub async fn button(world: &World, action: &str, value: &str) -> Message {
     let mut card = world.card(R1).await;
     card.blocks = Some(vec![json!({"type": "actions", "block_id": "b", "elements": [{
         "type": "button", "action_id": action, "value": value, "text": {"type": "plain_text", "text": action},
@@ -64,14 +64,14 @@ async fn button(world: &World, action: &str, value: &str) -> Message {
     card
 }
 
-async fn ends(world: &World) {
+pub async fn ends(world: &World) {
     let ended =
         Event::Ended { outcome: Outcome::Failed, summary: String::new(), rules: Default::default(), next: Vec::new() };
     world.store().signal(R1, &[ended], world.clock.now()).await.unwrap();
     world.settle().await;
 }
 
-fn last(world: &World, user: &str) -> String {
+pub fn last(world: &World, user: &str) -> String {
     world.slack.ephemerals(user).pop().map(|message| message.text).unwrap_or_default()
 }
 

@@ -10,6 +10,7 @@ mod hold;
 mod record;
 mod rollback;
 mod soak;
+mod step_up;
 mod trouble;
 mod verify;
 mod who;

@@ -99,6 +99,7 @@ impl Inbound {
                 hash: or_empty(payload, "/view/hash"),
                 state: first_value(payload, &["/view/state/values"]),
                 trigger_id,
+                shown: None,
             },
             other => ignored(format!("an interaction of kind {}", name(other))),
         }

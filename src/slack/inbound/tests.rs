@@ -141,6 +141,7 @@ fn a_submitted_modal_is_read() {
             hash: "h".into(),
             state: json!({ "b": {} }),
             trigger_id: "1.2".into(),
+            shown: None,
         }
     );
 }

@@ -8,7 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::blocks::{Button, Draft, Style};
 use super::markup::{Markup, clip, md};
 use super::{ViewContext, action, plan, words};
-use crate::domain::{Actor, Approval, Check, Command, Environment, Outcome, Round, Run, StepId, Subject, Verdict};
+use crate::domain::{
+    Actor, Approval, Check, Command, Environment, Outcome, Round, Run, StepId, StepUp, Subject, Verdict,
+};
 use crate::slack::message::Message;
 
 /// The longest note or reason of a person.
@@ -236,10 +238,12 @@ fn typed(question: &Question, round: &Round, run: &Run, context: &ViewContext<'_
     let blocking = if round.subject == Subject::Plan { question.blocking() } else { Vec::new() };
     let mut lines = Vec::new();
     if blocking.is_empty() {
-        lines.push(md!(
-            "To approve: {}",
-            code(Command::Approve { run: run.id, plan: round.digest.to_string(), note: None })
-        ));
+        let environment = context.environments.get(&run.environment);
+        lines.push(if environment.is_some_and(|environment| environment.approvals.step_up == StepUp::Totp) {
+            md!("To approve: the button, which asks for a code in a form. A code is never typed into a channel.")
+        } else {
+            md!("To approve: {}", code(Command::Approve { run: run.id, plan: round.digest.to_string(), note: None }))
+        });
     }
     lines.push(md!("To reject: {}", code(Command::Reject { run: run.id, reason: why() })));
     lines.extend(blocking.iter().filter(|check| lifted_by(check).is_none()).take(4).map(|check| {

@@ -146,13 +146,16 @@ fn question(run: &Run, round: &Round) -> Vec<Markup> {
 /// How it ended and what to do.
 fn end(run: &Run, ended: &Ended, context: &ViewContext<'_>) -> Vec<Markup> {
     let mut lines = vec![Markup::prose(&clip(&ended.summary, 1200))];
+    if let Command::Enrol { reset: Some(whose) } = &run.command {
+        lines.push(md!("Whose: {}", Markup::contact(whose)));
+    }
     lines.push(words::rule_states(&ended.rules, context.environments.get(&run.environment)).cut(700));
     if !ended.next.is_empty() {
         lines.push(md!("*To undo or go on:*"));
         lines.push(next_commands(&ended.next, context));
     }
     lines.extend(notices::approved_by(run));
-    if let Command::Hold { .. } | Command::Release { .. } = run.command {
+    if let Command::Hold { .. } | Command::Release { .. } | Command::Enrol { .. } = run.command {
         return lines;
     }
     lines.push(md!("Ended {}, after {}.", Markup::day(ended.at), words::between(run.requested_at, ended.at)));

@@ -18,6 +18,7 @@ mod notices;
 mod plain;
 mod plan;
 mod reply;
+mod second_factor;
 mod show;
 mod signals;
 mod status;
@@ -39,11 +40,14 @@ pub use card::{card, card_changes_at};
 pub use clicked::{rollback_offer, rolled_back, run_made};
 pub use holds::{AuditFile, audit_file, audit_uploaded, held_already, kept_out, not_yours};
 pub use home::home;
-pub use modals::{Carried, reason, reason_form, reason_refused};
+pub use modals::{
+    Carried, code_form, code_refused, enrolment_form, note, reason, reason_form, reason_refused, take_code,
+};
 pub use notices::{NoticeMessage, notices};
 pub use plain::plain;
 pub use plan::preview;
 pub use reply::{Who, answer_accepted, cancel_accepted, held, help, refusal, refused, stale_click, whoami};
+pub use second_factor::{enrolled, enrolment_offer, reset_done, was_reset};
 pub use show::{runs_list, show};
 pub use status::{EnvironmentStatus, status};
 pub use steering::{
@@ -94,6 +98,8 @@ pub mod action {
     pub const RESUME: &str = "resume";
     /// Leave out the step under way; asks for a reason.
     pub const SKIP: &str = "skip";
+    /// Show one's secret for one-time codes, in a form.
+    pub const ENROL: &str = "enrol";
     /// Call the escalation contact.
     pub const ESCALATE: &str = "escalate";
     /// Roll back now, after the confirmation. The value names the environment, and the run of the card if there is one.

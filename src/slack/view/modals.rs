@@ -1,4 +1,4 @@
-//! The forms that ask a person why: what Slack shows, what it carries, and what comes back.
+//! The forms that ask a person why, or for a one-time code: what Slack shows, what it carries, and what comes back.
 //!
 //! A form carries what the button said. Nothing of that is believed when it comes back: it is read anew like the click.
 
@@ -17,6 +17,12 @@ pub const MAX_CARRIED: usize = 3000;
 pub const MAX_REASON: usize = 500;
 /// The block and the element that the reason is typed into.
 const REASON: &str = "reason";
+/// The same of a one-time code.
+const CODE: &str = "code";
+/// The same of a note.
+const NOTE: &str = "note";
+/// Characters in what is typed as a code: six digits, and spaces between them.
+const MAX_CODE: usize = 12;
 
 /// What a form carries from the click to its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,33 +50,108 @@ impl Carried {
 /// Slack would not carry what has to be carried.
 pub fn reason_form(command: &Command, run: Option<&Run>, carried: &Carried) -> Option<Value> {
     let (callback_id, title, submit, meaning) = wording(command)?;
-    let private_metadata = serde_json::to_string(carried).ok().filter(|json| length(json) <= MAX_CARRIED)?;
     let about = run.map(|run| md!("{}: {}", md!("{}", run.id).bold(), clip(&words::subject(&run.command), 150)));
     let text = Markup::join(about.into_iter().chain([meaning]), "\n").cut(2900);
+    let why = json!({
+        "type": "input",
+        "block_id": REASON,
+        "label": plain("Why?"),
+        "hint": plain("Everybody in the thread reads it, and it is journalled."),
+        "element": {
+            "type": "plain_text_input",
+            "action_id": REASON,
+            "multiline": true,
+            "max_length": MAX_REASON,
+            "focus_on_load": true,
+        },
+    });
+    form((callback_id, &title, submit), carried, vec![section(&text), why])
+}
+
+/// The form that asks for the code of an approval in `environment`. None when Slack would not carry what has to be
+/// carried.
+pub fn code_form(run: Option<&Run>, environment: &str, carried: &Carried) -> Option<Value> {
+    let about = run.map(|run| {
+        let subject = clip(&words::subject(&run.command), 150);
+        md!("{}: {}, asked by {}", md!("{}", run.id).bold(), subject, Markup::actor(&run.actor))
+    });
+    let meaning = md!("Approving in {} takes the code that your authenticator app shows now.", clip(environment, 90));
+    let text = Markup::join(about.into_iter().chain([meaning]), "\n").cut(2900);
+    let title = run.map_or_else(|| "Approve".to_owned(), |run| format!("Approve {}", run.id));
+    let note = json!({
+        "type": "input",
+        "block_id": NOTE,
+        "optional": true,
+        "label": plain("Note"),
+        "hint": plain("Everybody in the thread reads it, and it is journalled. The code is not."),
+        "element": {"type": "plain_text_input", "action_id": NOTE, "max_length": MAX_REASON},
+    });
+    form((action::APPROVE, &title, "Approve"), carried, vec![section(&text), code_input("Code"), note])
+}
+
+/// The form that shows a person their secret, and asks for its first code. It goes to `views.open` and nowhere else.
+pub fn enrolment_form(secret: &str, url: &str, carried: &Carried) -> Option<Value> {
+    let letters: Vec<char> = secret.chars().collect();
+    let grouped: Vec<String> = letters.chunks(4).map(|four| four.iter().collect()).collect();
+    let secret = md!(
+        "1. Add an account in an authenticator app, by time, with this key: {}\nOr open this address with it: {}",
+        Markup::code(&grouped.join(" ")),
+        Markup::code(url)
+    );
+    let once = md!("The key is shown this once. Keep it to the app: with it, anybody can make your codes.");
+    let blocks = vec![section(&secret), section(&once), code_input("2. The code that the app shows now")];
+    form((action::ENROL, "Your second factor", "Set it up"), carried, blocks)
+}
+
+/// Takes the one-time code out of the inputs of a form that was sent in.
+pub fn take_code(state: &mut Value) -> Option<String> {
+    let typed = state.as_object_mut()?.remove(CODE)?;
+    typed[CODE]["value"].as_str().map(str::to_owned)
+}
+
+/// The answer to a form that keeps it open and says what is wrong with the code.
+pub fn code_refused(problem: &str) -> Value {
+    json!({"response_action": "errors", "errors": {CODE: problem}})
+}
+
+/// The note in the inputs of a form that was sent in.
+pub fn note(state: &Value) -> Option<String> {
+    let typed = state[NOTE][NOTE]["value"].as_str().unwrap_or_default().trim();
+    (!typed.is_empty()).then(|| clip(typed, MAX_REASON))
+}
+
+/// A form with a callback id, a title and the word on its button.
+fn form((callback_id, title, submit): (&str, &str, &str), carried: &Carried, blocks: Vec<Value>) -> Option<Value> {
+    let private_metadata = serde_json::to_string(carried).ok().filter(|json| length(json) <= MAX_CARRIED)?;
     Some(json!({
         "type": "modal",
         "callback_id": callback_id,
         "private_metadata": private_metadata,
-        "title": plain(&clip(&title, MAX_TITLE)),
+        "title": plain(&clip(title, MAX_TITLE)),
         "submit": plain(submit),
         "close": plain("Never mind"),
-        "blocks": [
-            {"type": "section", "text": {"type": "mrkdwn", "text": text.as_str(), "verbatim": true}},
-            {
-                "type": "input",
-                "block_id": REASON,
-                "label": plain("Why?"),
-                "hint": plain("Everybody in the thread reads it, and it is journalled."),
-                "element": {
-                    "type": "plain_text_input",
-                    "action_id": REASON,
-                    "multiline": true,
-                    "max_length": MAX_REASON,
-                    "focus_on_load": true,
-                },
-            },
-        ],
+        "blocks": blocks,
     }))
+}
+
+fn section(text: &Markup) -> Value {
+    json!({"type": "section", "text": {"type": "mrkdwn", "text": text.as_str(), "verbatim": true}})
+}
+
+fn code_input(label: &str) -> Value {
+    json!({
+        "type": "input",
+        "block_id": CODE,
+        "label": plain(label),
+        "hint": plain("Six digits. It counts once and is kept nowhere."),
+        "element": {
+            "type": "plain_text_input",
+            "action_id": CODE,
+            "min_length": 6,
+            "max_length": MAX_CODE,
+            "focus_on_load": true,
+        },
+    })
 }
 
 /// The callback id, the title, the word on the button, and what sending it in means.
@@ -167,6 +248,38 @@ mod tests {
             assert!(!form["blocks"][0]["text"]["text"].as_str().unwrap().contains("<!"), "{form}");
             assert_eq!(Carried::read(form["private_metadata"].as_str().unwrap()), Some(carried));
         }
+    }
+
+    #[test]
+    fn a_code_is_taken_out_of_what_was_typed() {
+        let input = |name: &str, value: &str| json!({name: {"type": "plain_text_input", "value": value}});
+        let mut state = json!({CODE: input(CODE, "123 456"), NOTE: input(NOTE, "  seen <it> ")});
+        assert_eq!(take_code(&mut state), Some("123 456".to_owned()));
+        assert!(!state.to_string().contains("123 456"), "{state}");
+        assert_eq!(note(&state), Some("seen <it>".to_owned()));
+        assert_eq!(take_code(&mut state), None);
+        for mut state in [Value::Null, json!([]), json!({CODE: 7}), json!({CODE: {CODE: {"value": 7}}})] {
+            assert_eq!(take_code(&mut state), None, "{state}");
+            assert!(!state.to_string().contains('7'), "{state}");
+            assert_eq!(note(&state), None);
+        }
+    }
+
+    #[test]
+    fn the_key_is_grouped_for_typing_and_both_forms_keep_to_slacks_limits() {
+        let url = "otpauth://totp/Alch:U0BOB?secret=ABCDEFGHIJKLMNOPQRSTUVWXYZ234567&issuer=Alch";
+        let enrolment = enrolment_form("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", url, &carried("0")).unwrap();
+        let shown = enrolment["blocks"][0]["text"]["text"].as_str().unwrap();
+        assert!(shown.contains("`ABCD EFGH IJKL MNOP QRST UVWX YZ23 4567`"), "{shown}");
+        assert!(shown.contains("&amp;issuer=Alch`"), "{shown}");
+        let code = code_form(None, "<!channel>", &carried("R-1 x")).unwrap();
+        for form in [enrolment, code] {
+            for name in ["title", "submit", "close"] {
+                assert!(form[name]["text"].as_str().unwrap().chars().count() <= MAX_TITLE, "{form}");
+            }
+            assert!(!form.to_string().contains("<!channel>"), "{form}");
+        }
+        assert!(code_form(None, "prod", &carried(&"x".repeat(3000))).is_none());
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Who {
     pub may: Vec<String>,
     /// What the person may not do and why, one line each, plain text.
     pub may_not: Vec<String>,
+    /// Where their approvals take a one-time code and whether they can show one, plain text; none where none do.
+    pub second_factor: Option<String>,
 }
 
 /// Who one is to Alch and what one may do.
@@ -30,6 +32,7 @@ pub fn whoami(who: &Who) -> Message {
     draft.lines(who.roles.iter().take(20).map(|roles| md!("👤 {}", clip(roles, 250))));
     draft.lines(who.may.iter().take(20).map(|may| md!("✅ may {}", clip(may, 250))));
     draft.lines(who.may_not.iter().take(20).map(|may_not| md!("🚫 may not {}", clip(may_not, 250))));
+    draft.lines(who.second_factor.iter().map(|factor| md!("🔑 {}", clip(factor, 250))));
     draft.finish()
 }
 

@@ -50,6 +50,8 @@ pub fn subject(command: &Command) -> String {
         Command::Hold { environment, .. } | Command::Release { environment, .. } => {
             format!("{} · {environment}", command.name())
         }
+        Command::Enrol { reset: None } => "second factor set up".to_owned(),
+        Command::Enrol { reset: Some(_) } => "second factor reset".to_owned(),
         _ => command.text(),
     }
 }

@@ -195,6 +195,10 @@ impl World {
         Person { world: self, id: "U0BOB" }
     }
 
+    pub fn carol(&self) -> Person<'_> {
+        Person { world: self, id: "U0CAROL" }
+    }
+
     pub fn guest(&self) -> Person<'_> {
         Person { world: self, id: "U0GUEST" }
     }
@@ -358,6 +362,10 @@ impl World {
 }
 
 impl Person<'_> {
+    pub fn id(&self) -> &'static str {
+        self.id
+    }
+
     /// Types a command into the channel, and waits until the bot has done what it can do now.
     pub async fn types(&self, text: &str) -> Delivered {
         let delivered = self.world.slack.types(self.id, &format!("/alch {text}")).await;

@@ -320,6 +320,7 @@ fn everything(journal: &[Recorded], evil: &str) -> Vec<Message> {
         roles: vec![evil.to_owned(); 50],
         may: vec![evil.to_owned(); 50],
         may_not: vec![evil.to_owned(); 50],
+        second_factor: Some(evil.to_owned()),
     };
     let mut messages = vec![
         Message { text: "home".to_owned(), blocks: home_blocks },

@@ -302,6 +302,7 @@ fn short_answers_read_well() {
         roles: vec!["dev: viewer, operator, responder".to_owned()],
         may: vec!["enable and disable rules of dev".to_owned()],
         may_not: vec!["act in prod: needs approval".to_owned()],
+        second_factor: Some("approving in prod takes a one-time code; you have set up none yet".to_owned()),
     };
     let answers = [
         ("status", status(&[dev_status(), EnvironmentStatus { name: "prod".to_owned(), ..Default::default() }], now)),
