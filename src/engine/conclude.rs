@@ -217,7 +217,7 @@ fn next(run: &Run, outcome: Outcome) -> Vec<String> {
     let undo: Vec<_> =
         run.to_undo().filter_map(|progress| Some((progress.step.kind.rule()?, progress.step.undo?))).collect();
     match &run.command {
-        Command::Enable { rules: Selection::All, .. } if undo.len() == acts && acts > 1 => {
+        Command::Enable { rules: Selection::All, .. } | Command::Promote { .. } if undo.len() == acts && acts > 1 => {
             next.push(format!("disable all {environment}"));
         }
         _ => next.extend(undo.into_iter().map(|(rule, state)| {

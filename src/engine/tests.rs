@@ -242,6 +242,11 @@ proptest! {
             undone.reverse();
             prop_assert_eq!(done, undone);
             prop_assert_eq!(run.to_undo().count(), 0);
+        } else if run.undoing.is_some() {
+            // A rollback that comes while it undoes ends that: what is undone by then was the latest, latest first.
+            let latest_first = acts.iter().filter(|act| !act.2).map(|act| &act.0).rev();
+            let undone: Vec<&String> = acts.iter().filter(|act| act.2).map(|act| &act.0).collect();
+            prop_assert_eq!(latest_first.take(undone.len()).collect::<Vec<_>>(), undone);
         } else {
             prop_assert!(acts.iter().all(|act| !act.2));
         }

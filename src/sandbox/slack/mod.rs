@@ -186,6 +186,12 @@ impl Slack {
         self.change(|state| state.faults.set(id, on))
     }
 
+    /// Edits a user group: from now on exactly these people are in it.
+    pub fn set_members(&self, group: &str, members: &[&str]) {
+        let members = members.iter().map(|&member| member.to_owned()).collect();
+        self.change(|state| state.members.insert(group.to_owned(), members));
+    }
+
     /// Gives the bot's token exactly these scopes.
     pub fn grant_scopes(&self, scopes: &[&str]) {
         self.change(|state| state.scopes = scopes.iter().map(|&scope| scope.to_owned()).collect());
