@@ -12,7 +12,10 @@ use super::conclude::rolled_back;
 use super::execute::{Engine, Place};
 use super::later;
 use crate::aws::AllDisabled;
-use crate::domain::{Actor, Command, Event, Facts, Held, Origin, RuleOutcome, Run, RunId, StepId, StepStatus, Subject};
+use crate::domain::{
+    Actor, ApprovalRule, Command, Environment, Event, Facts, Held, Origin, RuleOutcome, Run, RunId, StepId, StepStatus,
+    Subject,
+};
 use crate::runbook;
 use crate::store::{NewRun, StoreError};
 use tokio::task::JoinHandle;
@@ -67,7 +70,7 @@ impl Engine {
             done = merged(done, again);
         }
         let ended = rolled_back(&request.environment, &done.rules, done.verified, done.elapsed_ms);
-        let story = story(&done, &ended);
+        let story = story(&place.environment, &done, &ended);
         let mut writing = tokio::spawn(self.clone().write_story(journal, request, story));
         let run = match tokio::time::timeout(JOURNAL_PATIENCE, &mut writing).await {
             Ok(written) => written.ok(),
@@ -282,13 +285,19 @@ fn merged(first: AllDisabled, second: AllDisabled) -> AllDisabled {
     AllDisabled { rules, ..second }
 }
 
-fn story(done: &AllDisabled, ended: &Event) -> Vec<Event> {
+/// What is journalled of what was done. Where others approve, the escalation contact is called to what was found bad
+/// enough for a rollback.
+fn story(environment: &Environment, done: &AllDisabled, ended: &Event) -> Vec<Event> {
     let step = StepId("disable-all".to_owned());
     let status = if done.verified { StepStatus::Done } else { StepStatus::Failed };
     let summary = if done.verified { "all off, and read back" } else { "not all rules are shown to be off" };
-    vec![
-        Event::RulesDisabled { rules: done.rules.clone(), elapsed_ms: done.elapsed_ms, verified: done.verified },
-        Event::Finished { step, status, summary: summary.to_owned() },
-        ended.clone(),
-    ]
+    let called = (environment.approval == ApprovalRule::Required).then(|| Event::Escalated {
+        actor: Actor::Alch,
+        contact: environment.escalation.clone(),
+        reason: format!("{} was rolled back; {summary}", environment.name),
+    });
+    let disabled =
+        Event::RulesDisabled { rules: done.rules.clone(), elapsed_ms: done.elapsed_ms, verified: done.verified };
+    let finished = Event::Finished { step, status, summary: summary.to_owned() };
+    [Some(disabled), Some(finished), called, Some(ended.clone())].into_iter().flatten().collect()
 }

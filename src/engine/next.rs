@@ -126,7 +126,9 @@ fn carry_out(run: &Run, plan: &Plan, environment: &Environment, polled_at: Optio
         return Next::Lock;
     }
     if current.status == StepStatus::Pending {
-        if run.paused.is_some() {
+        // Who looks changes nothing: what was enabled before the pause is watched and checked all the same.
+        let only_looks = !current.step.kind.acts() && !matches!(current.step.kind, StepKind::Notify { .. });
+        if run.paused.is_some() && !only_looks {
             return approval::paused(run, environment, now);
         }
         if current.step.needs_person

@@ -165,7 +165,8 @@ impl Slack {
         self.state().posts
     }
 
-    /// Lets the next `times` calls of a method go wrong. `*` is any method; `response_url` and `upload` are the two
+    /// Lets the next `times` calls of a method go wrong. `*` is any method; a method and a channel, `chat.postMessage C1`, is
+    /// that method there; `response_url` and `upload` are the two
     /// addresses outside the Web API.
     pub fn fail_next(&self, method: &str, times: u32, how: How) {
         self.change(|state| state.faults.fail_next(method, times, how));
