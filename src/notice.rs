@@ -79,7 +79,11 @@ impl Letter<'_> {
         self.list("What changed:", &changes(run), "Nothing was changed.");
         self.list("Checks:", &checks(run), "");
         let states: Vec<String> = self.states(&ended.rules);
-        self.list(&format!("{} now:", environment.name), &states, "The states of the rules are not known.");
+        let unknown = match run.preempted {
+            Some(by) => format!("What {} is now, the rollback {by} tells.", environment.name),
+            None => "The states of the rules are not known.".to_owned(),
+        };
+        self.list(&format!("{} now:", environment.name), &states, &unknown);
         if !ended.next.is_empty() {
             self.paragraph("To undo or go on, type in Slack:");
             for next in ended.next.iter().take(6) {

@@ -136,7 +136,8 @@ fn waiting(run: &Run, round: &Round, environment: &Environment, now: Timestamp) 
         return Next::Record(vec![Event::Lapsed { subject: round.subject.clone() }]);
     }
     if round.escalated.is_none() && now >= round.escalate_at() {
-        let reason = format!("{} waits for approval, which lapses at {}", run.id, round.until);
+        let until = round.until.strftime("%Y-%m-%d %H:%M UTC");
+        let reason = format!("{} waits for approval, and lapses at {until}", run.id);
         let contact = environment.escalation.clone();
         return Next::Record(vec![Event::Escalated { actor: Actor::Alch, contact, reason }]);
     }

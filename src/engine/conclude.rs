@@ -8,8 +8,9 @@ use crate::domain::{
 
 /// The end of a run that has nothing more to do.
 pub(super) fn conclude(run: &Run) -> Event {
-    let rules = run.rule_states();
     let outcome = outcome(run);
+    // What a rollback makes of the rules is told by it; what this run knew of them is over.
+    let rules = if outcome == Outcome::Preempted { BTreeMap::new() } else { run.rule_states() };
     let mut sentences = vec![happened(run, outcome)];
     if outcome != Outcome::Succeeded || !run.command.acts() {
         sentences.extend(now(run, &rules));
@@ -114,7 +115,7 @@ fn happened(run: &Run, outcome: Outcome) -> String {
         Outcome::Cancelled => cancelled(run),
         Outcome::Preempted => {
             let by = run.preempted.map(|by| format!(" {by}")).unwrap_or_default();
-            format!("Stopped: the rollback{by} goes first and has turned the rules off.")
+            format!("Stopped: the rollback{by} goes first and turns all rules off; its thread says how they are.")
         }
         Outcome::Refused => {
             let reason = run.rounds.iter().rev().find_map(|round| round.rejected.as_ref());
@@ -196,8 +197,9 @@ fn failed(run: &Run) -> String {
     let summary = failed.summary.trim_end_matches('.');
     match &run.undoing {
         None => format!("{what}: {summary}."),
-        Some(_) if run.to_undo().next().is_none() => format!("{what}: {summary}. What this run changed is undone."),
-        Some(_) => format!("{what}: {summary}. Not everything that this run changed could be undone."),
+        // First what it means for the environment: the reasons may be long.
+        Some(_) if run.to_undo().next().is_none() => format!("{what}. What this run changed is undone. {summary}."),
+        Some(_) => format!("{what}. Not everything that this run changed could be undone! {summary}."),
     }
 }
 
@@ -229,7 +231,7 @@ fn next(run: &Run, outcome: Outcome) -> Vec<String> {
     let undo: Vec<_> =
         run.to_undo().filter_map(|progress| Some((progress.step.kind.rule()?, progress.step.undo?))).collect();
     match &run.command {
-        Command::Enable { rules: Selection::All, .. } if undo.len() == acts && acts > 1 => {
+        Command::Enable { rules: Selection::All, .. } | Command::Promote { .. } if undo.len() == acts && acts > 1 => {
             next.push(format!("disable all {environment}"));
         }
         _ => next.extend(undo.into_iter().map(|(rule, state)| {

@@ -3,7 +3,10 @@
 //! Nothing here stands before the AWS calls: no lock, no queue, no database, no Slack. The journal is written beside
 //! them, and when the database is not there, later and loudly.
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
 
 use super::conclude::rolled_back;
 use super::execute::{Engine, Place};
@@ -114,7 +117,10 @@ impl Engine {
         let store = self.store();
         let command = Command::Rollback { environment: request.environment.clone() };
         let run = match request.interrupted {
-            Some(run) => run,
+            Some(run) => {
+                self.approve_by_click(run, &request.actor, now).await?;
+                run
+            }
             None => {
                 let requested = Event::Requested {
                     command: command.clone(),
@@ -155,6 +161,23 @@ impl Engine {
             store.signal(run, &events, now).await?;
         }
         Ok(run)
+    }
+
+    /// Records the click on the card as its approval, if that is not in the journal yet: the database may come back only
+    /// when the rollback is over, and then nobody could be recorded as its approver any more.
+    async fn approve_by_click(&self, run: RunId, actor: &Actor, now: Timestamp) -> Result<(), StoreError> {
+        let click = |run: &Run| {
+            let round = run.round(&Subject::Plan).filter(|round| round.is_open());
+            let approved = round.map(|round| Event::Approved {
+                subject: round.subject.clone(),
+                digest: round.digest.clone(),
+                actor: actor.clone(),
+                note: None,
+                stepped_up: false,
+            });
+            Ok::<_, Infallible>(approved.into_iter().collect())
+        };
+        self.store().decide(run, now, click).await.map(drop)
     }
 
     /// Makes the run of a rollback that waits for one click of a responder: the card shows what will be turned off, and
@@ -271,7 +294,7 @@ fn story(environment: &Environment, done: &AllDisabled, ended: &Event) -> Vec<Ev
     let called = is_called.then(|| Event::Escalated {
         actor: Actor::Alch,
         contact: environment.escalation.clone(),
-        reason: format!("{} was rolled back", environment.name),
+        reason: format!("{} was rolled back; {summary}", environment.name),
     });
     let disabled =
         Event::RulesDisabled { rules: done.rules.clone(), elapsed_ms: done.elapsed_ms, verified: done.verified };

@@ -126,7 +126,9 @@ fn carry_out(run: &Run, plan: &Plan, environment: &Environment, polled_at: Optio
         return Next::Lock;
     }
     if current.status == StepStatus::Pending {
-        if run.paused.is_some() {
+        // Who looks changes nothing: what was enabled before the pause is watched and checked all the same.
+        let only_looks = !current.step.kind.acts() && !matches!(current.step.kind, StepKind::Notify { .. });
+        if run.paused.is_some() && !only_looks {
             return approval::paused(run, environment, now);
         }
         if current.step.needs_person
@@ -307,7 +309,8 @@ pub fn judge(
     };
     let verdict = Verdict::of(&checks);
     let mut events = Vec::new();
-    if !same_findings(&progress.checks, &checks) || (decide && progress.checks != checks) {
+    let counted_on = counts(progress, now) && !same_values(&progress.checks, &checks);
+    if counted_on || !same_findings(&progress.checks, &checks) || (decide && progress.checks != checks) {
         events.push(Event::Checked { step: step.clone(), checks: checks.clone() });
     }
     if let StepKind::Checklist = progress.step.kind {
@@ -359,10 +362,33 @@ fn gave_up(progress: &StepProgress, environment: &Environment, now: Timestamp) -
     now >= later(since, settle.saturating_add(environment.waits.unknown_grace))
 }
 
-/// Whether two sets of checks say the same to a person: windows move with every look, findings do not.
+/// Whether two sets of checks say the same to a person: windows move with every look, and so does the count of what went
+/// well; findings do not.
 fn same_findings(before: &[Check], after: &[Check]) -> bool {
-    let finding = |check: &Check| (check.name.clone(), check.verdict, check.value.clone());
+    let counts = |check: &Check| check.name == gate::TRAFFIC && check.verdict == Verdict::Pass;
+    let finding = |check: &Check| {
+        let value = if counts(check) { String::new() } else { check.value.clone() };
+        (check.name.clone(), check.title.clone(), check.verdict, value)
+    };
     before.iter().map(finding).eq(after.iter().map(finding))
+}
+
+/// The same, with the count.
+fn same_values(before: &[Check], after: &[Check]) -> bool {
+    let values = |check: &Check| (check.name.clone(), check.verdict, check.value.clone());
+    before.iter().map(values).eq(after.iter().map(values))
+}
+
+/// Whether it is time to record again how much traffic was seen: a dozen times in a wait, and at its end. An hour that is
+/// watched every minute must not fill the journal with what people do not read.
+fn counts(progress: &StepProgress, now: Timestamp) -> bool {
+    let (StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } | StepKind::Gate { settle: lasting, .. }) =
+        progress.step.kind
+    else {
+        return true;
+    };
+    let (Some(started), Some(before)) = (progress.started_at, progress.checked_at) else { return true };
+    now >= later(started, lasting) || now >= later(before, lasting / 12)
 }
 
 /// Why the checks of this verdict say so. Where there was no traffic, that is the reason for all the others.

@@ -232,7 +232,7 @@ proptest! {
         for (rule, state, _) in &acts {
             told.insert(rule.clone(), *state);
         }
-        for (rule, state) in told {
+        for (rule, state) in told.into_iter().filter(|_| ended.outcome != Outcome::Preempted) {
             prop_assert_eq!(ended.rules.get(&rule), Some(&state), "{}", rule);
         }
         // An abort undoes all that the run did, latest first, and nothing else.
@@ -242,6 +242,11 @@ proptest! {
             undone.reverse();
             prop_assert_eq!(done, undone);
             prop_assert_eq!(run.to_undo().count(), 0);
+        } else if run.undoing.is_some() {
+            // A rollback that comes while it undoes ends that: what is undone by then was the latest, latest first.
+            let latest_first = acts.iter().filter(|act| !act.2).map(|act| &act.0).rev();
+            let undone: Vec<&String> = acts.iter().filter(|act| act.2).map(|act| &act.0).collect();
+            prop_assert_eq!(latest_first.take(undone.len()).collect::<Vec<_>>(), undone);
         } else {
             prop_assert!(acts.iter().all(|act| !act.2));
         }

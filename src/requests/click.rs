@@ -69,7 +69,9 @@ pub(super) fn read(action_id: &str, value: &str) -> Click {
         action::ANSWER_CONTINUE => run_and_step(value, |run| Command::Answer { run, answer: Answer::Continue }),
         action::ANSWER_UNDO => run_and_step(value, |run| Command::Answer { run, answer: Answer::Undo }),
         action::SKIP => skip(value),
-        action::APPROVE => decision(value, |run, digest| Command::Approve { run, plan: digest.0.clone(), note: None }),
+        action::APPROVE => {
+            decision(value, |run, digest| Command::Approve { run, plan: digest.to_string(), note: None })
+        }
         action::REJECT => {
             decision(value, |run, _| Command::Reject { run, reason: String::new() }).map(Click::lacking_reason)
         }
@@ -185,7 +187,7 @@ mod tests {
         let on = |step| Pressed { step, ..by_button() };
         let rollback = |card| Pressed { rollback: Some(card), ..by_button() };
         let prod = || Command::Rollback { environment: "prod".to_owned() };
-        let approve = || Command::Approve { run: R5, plan: DIGEST.to_owned(), note: None };
+        let approve = || Command::Approve { run: R5, plan: DIGEST[..12].to_owned(), note: None };
         let soak = Command::Override { run: R5, safeguard: "soak".to_owned(), reason: reason() };
         let retry = || Command::Retry { run: R5 };
         let undo = Command::Answer { run: R5, answer: Answer::Undo };

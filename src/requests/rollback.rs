@@ -80,6 +80,17 @@ impl Requests {
                     let Some(round) = run.round(&Subject::Plan).filter(|_| is_meant) else {
                         return Err(view::stale_click(run));
                     };
+                    if run.ended.is_some() && !round.is_granted() {
+                        let over = format!(
+                            "Nothing was done: {} has ended without a click in time. To roll {} back, ask for a new card: \
+                             `{} {}`",
+                            run.id,
+                            environment.name,
+                            requests.0.house.command_word,
+                            run.command.text(),
+                        );
+                        return Err(view::refused(&over));
+                    }
                     if let Some(first) = round.approvals.first().filter(|_| run.ended.is_none() && round.is_granted()) {
                         let already = format!(
                             "{} is being rolled back already, since the click of {}. The thread of {} tells of it.",

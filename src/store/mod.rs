@@ -324,6 +324,12 @@ fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
 
+/// The same, and never before `at`: who is woken too early finds nothing to do, and would be put back and woken at once.
+fn micros_after(at: Timestamp) -> i64 {
+    let whole = micros(at);
+    if Timestamp::from_microsecond(whole).is_ok_and(|cut| cut < at) { whole.saturating_add(1) } else { whole }
+}
+
 fn time(row: &AnyRow, column: &str) -> Result<Timestamp> {
     let micros: i64 = row.try_get(column)?;
     Timestamp::from_microsecond(micros).map_err(|error| StoreError::Unreadable(format!("{column}: {error}")))

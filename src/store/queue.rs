@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::{Result, Store, micros, optional_time};
+use super::{Result, Store, micros, micros_after, optional_time};
 use crate::domain::RunId;
 
 /// A run that this process drives.
@@ -72,7 +72,7 @@ impl Store {
         .bind(claim.run.0)
         .bind(claim.fence)
         .bind(seen_seq)
-        .bind(micros(wake_at))
+        .bind(micros_after(wake_at))
         .bind(claim.polled_at.map(micros))
         .execute(&self.writes)
         .await?;

@@ -7,6 +7,7 @@ mod crash;
 mod decisions;
 mod enable;
 mod hold;
+mod production;
 mod record;
 mod rollback;
 mod soak;

@@ -210,8 +210,9 @@ async fn call(
         Err(refused) => (Err(refused), None),
     };
     let told = args.as_ref().map_or(Value::Null, Args::to_json);
+    let place = told["channel"].as_str().map_or_else(|| method.clone(), |channel| format!("{method} {channel}"));
     let number = slack.change(|state| state.log_call(now, &method, told));
-    let lost = match slack.suffer(&method, number).await {
+    let lost = match slack.suffer(&place, number).await {
         Ok(lost) => lost,
         Err(response) => return Ok(response),
     };

@@ -74,10 +74,12 @@ impl Faults {
         self.scripted.push(Scripted { method: method.to_owned(), times, how });
     }
 
-    /// What goes wrong with this call; counts it.
-    pub(super) fn strike(&mut self, method: &str) -> Option<How> {
+    /// What goes wrong with this call, `method` or `method channel`; counts it.
+    pub(super) fn strike(&mut self, call: &str) -> Option<How> {
         self.calls_seen += 1;
-        if let Some(next) = self.scripted.iter_mut().find(|next| next.method == method || next.method == "*") {
+        let method = call.split_once(' ').map_or(call, |(method, _)| method);
+        let meets = |planned: &str| planned == call || planned == method || planned == "*";
+        if let Some(next) = self.scripted.iter_mut().find(|next| meets(&next.method)) {
             next.times = next.times.saturating_sub(1);
             let how = next.how.clone();
             self.scripted.retain(|scripted| scripted.times > 0);

@@ -165,7 +165,8 @@ impl Slack {
         self.state().posts
     }
 
-    /// Lets the next `times` calls of a method go wrong. `*` is any method; `response_url` and `upload` are the two
+    /// Lets the next `times` calls of a method go wrong. `*` is any method; a method and a channel, `chat.postMessage C1`, is
+    /// that method there; `response_url` and `upload` are the two
     /// addresses outside the Web API.
     pub fn fail_next(&self, method: &str, times: u32, how: How) {
         self.change(|state| state.faults.fail_next(method, times, how));
@@ -184,6 +185,12 @@ impl Slack {
     /// Turns a switch; false if there is none with this id.
     pub fn set_fault(&self, id: &str, on: bool) -> bool {
         self.change(|state| state.faults.set(id, on))
+    }
+
+    /// Edits a user group: from now on exactly these people are in it.
+    pub fn set_members(&self, group: &str, members: &[&str]) {
+        let members = members.iter().map(|&member| member.to_owned()).collect();
+        self.change(|state| state.members.insert(group.to_owned(), members));
     }
 
     /// Gives the bot's token exactly these scopes.

@@ -194,7 +194,10 @@ impl Page {
         let groups: Vec<Value> = spec
             .usergroups
             .iter()
-            .map(|group| json!({"handle": group.handle, "id": group.id, "members": group.members}))
+            .map(|group| {
+                let members = state.members.get(&group.id).unwrap_or(&group.members);
+                json!({"handle": group.handle, "id": group.id, "members": members})
+            })
             .collect();
         let mut faults = state.faults.switches();
         let mut told = json!({

@@ -38,7 +38,12 @@ impl Slack {
     pub(super) fn usergroups_users_list(&self, args: &Args) -> Answer {
         let id = args.required("usergroup")?;
         let group = self.spec().usergroups.iter().find(|group| group.id == id).ok_or("no_such_subteam")?;
-        Ok(json!({"users": group.members}))
+        Ok(json!({"users": self.members(group)}))
+    }
+
+    /// Who is in a group now.
+    fn members(&self, group: &GroupSpec) -> Vec<String> {
+        self.state().members.get(&group.id).cloned().unwrap_or_else(|| group.members.clone())
     }
 
     fn person_json(&self, person: &PersonSpec) -> Value {
@@ -87,7 +92,8 @@ impl Slack {
     }
 
     fn group_json(&self, group: &GroupSpec, with_users: bool) -> Value {
-        let creator = group.members.first().map_or("", String::as_str);
+        let members = self.members(group);
+        let creator = members.first().map_or("", String::as_str);
         let mut told = json!({
             "id": group.id,
             "team_id": self.spec().team_id,
@@ -106,11 +112,11 @@ impl Slack {
             "updated_by": creator,
             "deleted_by": null,
             "prefs": {"channels": [], "groups": []},
-            "user_count": group.members.len(),
+            "user_count": members.len(),
             "channel_count": 0,
         });
         if with_users {
-            told["users"] = json!(group.members);
+            told["users"] = json!(members);
         }
         told
     }

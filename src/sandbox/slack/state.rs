@@ -190,6 +190,9 @@ pub(super) struct State {
     pub(super) deliveries: Vec<Delivery>,
     #[serde(skip)]
     pub(super) faults: Faults,
+    /// Who is in the user groups that were edited, by their ids.
+    #[serde(default)]
+    pub(super) members: BTreeMap<String, Vec<String>>,
     #[serde(skip)]
     pub(super) scopes: Vec<String>,
     #[serde(skip)]

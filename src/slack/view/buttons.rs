@@ -69,7 +69,8 @@ pub fn answers(run: &Run, step: &StepId) -> Vec<Command> {
     let answer = |answer| Command::Answer { run: run.id, answer };
     if run.step(step).is_some_and(has_failed) {
         let skip = Command::Skip { run: run.id, reason: "reason".to_owned() };
-        return vec![Command::Retry { run: run.id }, answer(Answer::Undo), skip];
+        let undo = run.to_undo().next().map(|_| answer(Answer::Undo));
+        return [Some(Command::Retry { run: run.id }), undo, Some(skip)].into_iter().flatten().collect();
     }
     [Answer::WaitOn, Answer::Continue, Answer::Undo].map(answer).to_vec()
 }

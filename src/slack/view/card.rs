@@ -225,6 +225,9 @@ fn step_line(run: &Run, progress: &StepProgress, now: Timestamp) -> Markup {
 /// What a step will do or how long it will take.
 fn ahead(kind: &StepKind) -> String {
     match kind {
+        StepKind::SetRule { from, to, .. } if from.is_enabled() == to.is_enabled() => {
+            format!("is {} already", to.word())
+        }
         StepKind::SetRule { from, to, .. } => format!("{} → {}", from.word(), to.word()),
         StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } => words::span(*lasting),
         StepKind::Notify { .. } => "before anything acts".to_owned(),

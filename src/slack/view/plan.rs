@@ -18,7 +18,7 @@ const MAX_LINES: usize = 24;
 /// Characters for the steps, where a message says more than the plan.
 const ROOM_FOR_STEPS: usize = 1100;
 /// Characters for the safeguards there.
-const ROOM_FOR_SAFEGUARDS: usize = 1200;
+const ROOM_FOR_SAFEGUARDS: usize = 1800;
 /// The longest reason of a safeguard that does not hold, and of one that does.
 const MAX_BAD_REASON: usize = 300;
 const MAX_GOOD_REASON: usize = 140;

@@ -291,7 +291,9 @@ impl Teller<'_> {
                 let mark = words::step_mark(status).0;
                 let title = md!("{} was watched for {}", &run.environment, *lasting).bold();
                 let mut draft = section(md!("{} {}{}", mark, title, numbers.unwrap_or_default()));
-                draft.section(Markup::prose(&clip(&progress.summary, 900)));
+                if status != StepStatus::Done {
+                    draft.section(Markup::prose(&clip(&progress.summary, 900)));
+                }
                 draft.context(self.dashboard());
                 Some(draft)
             }

@@ -16,7 +16,7 @@ use alch::sandbox::aws::{Outcome as CallOutcome, Pace, RuleState, World as Aws};
 use alch::sandbox::slack::{Delivered, Message, Slack};
 use alch::slack::outbox::{Outbox, Tempo};
 use alch::slack::view;
-use alch::store::Store;
+use alch::store::{Pulse, Store};
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -47,6 +47,7 @@ pub struct World {
     pub database: String,
     bot: Option<Bot>,
     slack_is_in_trouble: Cell<bool>,
+    verification: Cell<Option<(Vec<Pulse>, Option<Timestamp>)>>,
     _directory: tempfile::TempDir,
 }
 
@@ -133,6 +134,7 @@ impl World {
             database,
             bot: None,
             slack_is_in_trouble: Cell::new(false),
+            verification: Cell::new(None),
             _directory: directory,
         };
         world.starts().await;
@@ -210,12 +212,21 @@ impl World {
     /// Waits until the bot has nothing left to do at this time.
     pub async fn settle(&self) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.is_settled().await {
-            assert!(Instant::now() < deadline, "the bot does not come to rest");
-            tokio::time::sleep(LOOK).await;
-        }
-        if !self.slack_is_in_trouble.get() {
+        loop {
+            let mut changes = self.store().changes();
+            changes.mark_unchanged();
+            while !self.is_settled().await {
+                assert!(Instant::now() < deadline, "the bot does not come to rest");
+                tokio::time::sleep(LOOK).await;
+            }
+            if self.slack_is_in_trouble.get() {
+                return;
+            }
             tokio::time::timeout(PATIENCE, self.bot().outbox.idle()).await.expect("Slack is told everything");
+            // What Slack answers goes into the journal, and the run goes on with it.
+            if changes.has_changed().is_ok_and(|changed| !changed) && self.is_settled().await {
+                return;
+            }
         }
     }
 
@@ -241,13 +252,32 @@ impl World {
         bot.requests.is_idle().await.unwrap()
             && bot.store.next_wake().await.unwrap().is_none_or(|wake| wake > self.clock.now())
             && bot.engine.active() == 0
-            && bot.engine.next_verification().await.unwrap().is_none_or(|due| due > self.clock.now())
+            && self.next_verification().await.is_none_or(|due| due > self.clock.now())
+    }
+
+    /// When the bot verifies by itself next. Asked anew only when it may be another time: it reads many journals.
+    async fn next_verification(&self) -> Option<Timestamp> {
+        let bot = self.bot();
+        let mut pulses = Vec::new();
+        for environment in self.config.environments.keys() {
+            pulses.push(bot.store.pulse(environment).await.unwrap());
+        }
+        let known = self
+            .verification
+            .take()
+            .filter(|(seen, due)| *seen == pulses && due.is_none_or(|due| due > self.clock.now()));
+        let due = match &known {
+            Some((_, due)) => *due,
+            None => bot.engine.next_verification().await.unwrap(),
+        };
+        self.verification.set(Some((pulses, due)));
+        due
     }
 
     /// When the bot has something to do next.
     async fn next_wake(&self) -> Option<Timestamp> {
         let wake = self.store().next_wake().await.unwrap();
-        [wake, self.bot().engine.next_verification().await.unwrap()].into_iter().flatten().min()
+        [wake, self.next_verification().await].into_iter().flatten().min()
     }
 
     /// Lets time pass, stopping wherever the bot has something to do.
@@ -264,15 +294,20 @@ impl World {
 
     /// Lets time pass until the run has ended; an hour at most.
     pub async fn until_ended(&self, run: RunId) -> Run {
+        self.ended_within(run, SignedDuration::from_hours(1)).await
+    }
+
+    /// The same of a run that takes longer.
+    pub async fn ended_within(&self, run: RunId, most: SignedDuration) -> Run {
         self.settle().await;
-        let end = self.clock.now() + SignedDuration::from_hours(1);
+        let end = self.clock.now() + most;
         loop {
             let now = self.run(run).await;
             if now.ended.is_some() {
                 return now;
             }
             let wake = self.store().next_wake().await.unwrap().unwrap_or_else(|| panic!("{run} waits for ever"));
-            assert!(wake <= end, "{run} takes more than an hour");
+            assert!(wake <= end, "{run} takes more than {most:#}: {}", self.told(run).await);
             self.passes(wake.duration_since(self.clock.now())).await;
         }
     }
@@ -306,6 +341,31 @@ impl World {
     pub async fn thread(&self, run: RunId) -> String {
         let card = self.card(run).await;
         without_milliseconds(&self.slack.thread_transcript(&card.ts))
+    }
+
+    /// What a channel shows.
+    pub fn channel(&self, id: &str) -> String {
+        without_milliseconds(&self.slack.transcript_of(id))
+    }
+
+    /// The newest message of a run's thread that has a button of this action.
+    pub async fn asking(&self, run: RunId, action: &str) -> Message {
+        let card = self.card(run).await;
+        let thread = self.slack.thread(&card.ts);
+        let shows = |message: &&Message| {
+            let blocks = serde_json::to_string(&message.blocks).unwrap_or_default();
+            blocks.contains(&format!("\"action_id\":\"{action}\""))
+        };
+        let found = thread.iter().rev().find(shows);
+        found.unwrap_or_else(|| panic!("{run} has no button {action}")).clone()
+    }
+
+    /// Switches all rules of an environment by hand, behind the bot's back.
+    pub fn set_all(&self, environment: &str, state: RuleState) {
+        let environment = &self.config.environments[environment];
+        for rule in &environment.rules {
+            assert!(self.aws.set_rule_state(&environment.bus, &rule.rule, state));
+        }
     }
 
     /// Whether the rule is enabled, by its short name.
@@ -401,6 +461,20 @@ impl Person<'_> {
         let delivered = self.world.slack.clicks_stale(self.id, message, action).await;
         self.world.settle().await;
         delivered
+    }
+
+    /// Fills in the form that is open and sends it.
+    pub async fn gives_reason(&self, reason: &str) -> Delivered {
+        let form = self.world.slack.views(self.id).pop().expect("a form is open");
+        let values = serde_json::json!({"reason": {"reason": reason}});
+        let delivered = self.world.slack.submits(self.id, &form.id, values).await;
+        self.world.settle().await;
+        delivered
+    }
+
+    /// The newest of what only this person sees.
+    pub fn saw(&self) -> String {
+        self.world.slack.ephemerals(self.id).pop().map(|message| message.text).unwrap_or_default()
     }
 
     /// What only this person sees.
