@@ -149,7 +149,7 @@ fn a_plan_is_shown_and_nothing_else() {
         for command in ["plan enable all dev", "plan enable all prod", "plan rollback dev", "plan verify dev"] {
             world.alice().types(command).await;
         }
-        says(&world.alice().sees(), &["signal-generated", "Nothing was changed"]);
+        says(&world.alice().sees(), &["signal-generated", "Nothing was done and nothing was recorded"]);
         assert_eq!(runs(world).await, 0);
         assert_eq!(world.changes(), Vec::<String>::new());
         assert_eq!(world.store().holder("dev").await.unwrap(), None);
@@ -170,6 +170,6 @@ fn contacts_are_told_and_called() {
         assert_eq!(called, 1);
         world.until_ended(R1).await;
         world.bob().types("escalate R-1").await;
-        says(&world.bob().sees(), &["R-1 has ended"]);
+        says(&world.bob().sees(), &["R-1 is over"]);
     });
 }
