@@ -185,8 +185,8 @@ fn play_production(world: &Production) -> Run {
             Next::Wait(until) => {
                 assert!(until > now, "a wait that is over is no wait");
                 // Slack's part of the telling.
-                let untold = run.untold(Moment::Before).into_iter().chain(run.untold(Moment::After));
-                let slack = untold.cloned().find(|to| matches!(to, Destination::Slack(_)));
+                let mut untold = run.untold(Moment::Before).into_iter().chain(run.untold(Moment::After));
+                let slack = untold.find(|to| matches!(to, Destination::Slack(_))).cloned();
                 match slack {
                     Some(to) if world.delivered[notices % world.delivered.len()] => {
                         notices += 1;
