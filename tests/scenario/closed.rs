@@ -169,5 +169,7 @@ fn contacts_are_told_and_called() {
         let called = journal.iter().filter(|recorded| recorded.event.kind() == "escalated").count();
         assert_eq!(called, 1);
         world.until_ended(R1).await;
+        world.bob().types("escalate R-1").await;
+        says(&world.bob().sees(), &["R-1 is over"]);
     });
 }

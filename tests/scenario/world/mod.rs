@@ -492,8 +492,10 @@ fn without_milliseconds(text: &str) -> String {
         out.push_str(before);
         let end = number.find(|character: char| !character.is_ascii_digit()).unwrap_or(number.len());
         let (digits, after) = number.split_at(end);
-        out.push_str(if after.starts_with(" ms") { "N" } else { digits });
-        rest = after;
+        // Nor do two runs share the timestamp of a message: who posts first at the same moment is nobody's promise.
+        let is_message = digits.len() == 10 && after.starts_with('.');
+        out.push_str(if after.starts_with(" ms") || is_message { "N" } else { digits });
+        rest = if is_message { after[1..].trim_start_matches(|digit: char| digit.is_ascii_digit()) } else { after };
     }
     out + rest
 }
