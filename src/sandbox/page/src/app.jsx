@@ -335,6 +335,8 @@ function Intro({ place }) {
   const page = usePage();
   const { bot, channels, hints } = page;
   const channel = channelOf(page, place);
+  // What one tries first.
+  const hint = hints.find(({ usage }) => usage.includes(" enable ")) ?? hints[0];
   if (place === "dm") {
     return (
       <div className="intro">
@@ -359,7 +361,7 @@ function Intro({ place }) {
       <h2>{channel.name}</h2>
       <p>
         A sandbox: the real bot, an emulated chat and an emulated AWS. Type a command
-        {hints[0] && <>, such as <code>{hints[0].usage}</code></>}, then break something under <em>World</em> and see what the bot does.
+        {hint && <>, such as <code>{hint.usage}</code></>}, then break something under <em>World</em> and see what the bot does.
       </p>
     </div>
   );
