@@ -79,7 +79,10 @@ impl Letter<'_> {
         self.list("What changed:", &changes(run), "Nothing was changed.");
         self.list("Checks:", &checks(run), "");
         let states: Vec<String> = self.states(&ended.rules);
-        self.list(&format!("{} now:", environment.name), &states, "The states of the rules are not known.");
+        // After a rollback they are the rollback's to tell.
+        if ended.outcome != Outcome::Preempted {
+            self.list(&format!("{} now:", environment.name), &states, "The states of the rules are not known.");
+        }
         if !ended.next.is_empty() {
             self.paragraph("To undo or go on, type in Slack:");
             for next in ended.next.iter().take(6) {

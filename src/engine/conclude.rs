@@ -8,8 +8,9 @@ use crate::domain::{
 
 /// The end of a run that has nothing more to do.
 pub(super) fn conclude(run: &Run) -> Event {
-    let rules = run.rule_states();
     let outcome = outcome(run);
+    // What a rollback leaves behind is the rollback's to tell: this run knows only what was before.
+    let rules = if outcome == Outcome::Preempted { BTreeMap::new() } else { run.rule_states() };
     let mut sentences = vec![happened(run, outcome)];
     if outcome != Outcome::Succeeded || !run.command.acts() {
         sentences.extend(now(run, &rules));
@@ -102,7 +103,7 @@ fn happened(run: &Run, outcome: Outcome) -> String {
         Outcome::Cancelled => cancelled(run),
         Outcome::Preempted => {
             let by = run.preempted.map(|by| format!(" {by}")).unwrap_or_default();
-            format!("Stopped: the rollback{by} goes first and has turned the rules off.")
+            format!("Stopped: the rollback{by} goes first and turns every rule off. Its thread says what they are now.")
         }
         Outcome::Refused => {
             let reason = run.rounds.iter().rev().find_map(|round| round.rejected.as_ref());
@@ -217,7 +218,7 @@ fn next(run: &Run, outcome: Outcome) -> Vec<String> {
     let undo: Vec<_> =
         run.to_undo().filter_map(|progress| Some((progress.step.kind.rule()?, progress.step.undo?))).collect();
     match &run.command {
-        Command::Enable { rules: Selection::All, .. } if undo.len() == acts && acts > 1 => {
+        Command::Enable { rules: Selection::All, .. } | Command::Promote { .. } if undo.len() == acts && acts > 1 => {
             next.push(format!("disable all {environment}"));
         }
         _ => next.extend(undo.into_iter().map(|(rule, state)| {
