@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::click::{self, Pressed};
-use super::reply::ReplyTo;
+use super::reply::{ReplyTo, thread_of_click};
 use super::{Ack, Inbound, Requests};
 use crate::command::escape;
 use crate::domain::Command;
@@ -51,7 +51,8 @@ impl Requests {
             return;
         };
         let (Some((client, _)), Some(channel)) = (&self.0.slack, channel) else { return };
-        let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
+        let thread = thread_of_click(message_ts.as_deref(), thread_ts.as_deref());
+        let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), thread_ts: thread, user };
         let run = match tokio::time::timeout(LOOK_PATIENCE, self.about(&command)).await {
             Ok(Ok(Some(run))) => {
                 if let Some(over) = self.is_out_of_date(&run, &command, &pressed) {

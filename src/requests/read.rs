@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Requests;
 use super::click::{self, Click, Pressed};
-use super::reply::ReplyTo;
+use super::reply::{ReplyTo, thread_of_click};
 use crate::command::{self, Context, Parsed};
 use crate::domain::{Command, Origin, RunId, SlackPlace};
 use crate::policy::Place;
@@ -35,7 +35,8 @@ impl Requests {
     pub(super) async fn read(&self, inbound: Inbound, arrived: Timestamp) -> Result<Read, StoreError> {
         Ok(match inbound {
             Inbound::Slash { team, channel, user, user_team, text, response_url, .. } => {
-                let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
+                let reply =
+                    ReplyTo::Url { url: response_url, channel: channel.clone(), thread_ts: None, user: user.clone() };
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let place = place_of(&channel);
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
@@ -86,7 +87,9 @@ impl Requests {
                 ..
             } => {
                 let Some(channel) = channel else { return Ok(Read::Nothing) };
-                let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
+                let thread = thread_of_click(message_ts.as_deref(), thread_ts.as_deref());
+                let reply =
+                    ReplyTo::Url { url: response_url, channel: channel.clone(), thread_ts: thread, user: user.clone() };
                 let who = Who { user, team: user_team.unwrap_or(team) };
                 let place = place_of(&channel);
                 let origin = Origin::Slack(SlackPlace { channel, thread_ts: thread_ts.or(message_ts) });

@@ -7,8 +7,8 @@ use crate::slack::message::Message;
 /// Where an answer goes.
 #[derive(Clone, Debug)]
 pub(super) enum ReplyTo {
-    /// To the person alone, by the request's response_url.
-    Url { url: String, channel: String, user: String },
+    /// To the person alone, by the request's response_url; in the thread where a button was clicked.
+    Url { url: String, channel: String, thread_ts: Option<String>, user: String },
     /// To the person alone, in a thread; directly, where Slack does not take that.
     Thread { channel: String, thread_ts: Option<String>, user: String },
     /// To the person, into the direct conversation with them.
@@ -21,14 +21,17 @@ impl Requests {
     pub(super) async fn reply(&self, to: &ReplyTo, message: &Message) {
         let Some((client, _)) = &self.0.slack else { return };
         let sent = match to {
-            ReplyTo::Url { url, channel, user } => match client.respond(url, message, Answer::default()).await {
-                Ok(()) => Ok(()),
-                // A response_url lives for half an hour; a request may have waited longer.
-                Err(error) => {
-                    tracing::warn!(%error, "could not answer by response_url; trying an ephemeral message");
-                    client.post_ephemeral(Place { channel, thread_ts: None }, user, message).await
+            ReplyTo::Url { url, channel, thread_ts, user } => {
+                let thread_ts = thread_ts.as_deref();
+                match client.respond(url, message, Answer { thread_ts, ..Answer::default() }).await {
+                    Ok(()) => Ok(()),
+                    // A response_url lives for half an hour; a request may have waited longer.
+                    Err(error) => {
+                        tracing::warn!(%error, "could not answer by response_url; trying an ephemeral message");
+                        client.post_ephemeral(Place { channel, thread_ts }, user, message).await
+                    }
                 }
-            },
+            }
             ReplyTo::Thread { channel, thread_ts, user } => {
                 let place = Place { channel, thread_ts: thread_ts.as_deref() };
                 match client.post_ephemeral(place, user, message).await {
@@ -50,6 +53,11 @@ impl Requests {
             tracing::warn!(%error, "an answer did not reach its person");
         }
     }
+}
+
+/// The thread that a clicked message is in; none for a card, above its own thread.
+pub(super) fn thread_of_click(message_ts: Option<&str>, thread_ts: Option<&str>) -> Option<String> {
+    thread_ts.filter(|thread| message_ts != Some(thread)).map(str::to_owned)
 }
 
 async fn directly(client: &SlackClient, user: &str, message: &Message) -> Result<(), CallError> {

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::aws::{AlarmMetric, AlarmSpec, FaultGroup, Pace, RuleSpec, StackSpec, World};
+use super::aws::{AlarmMetric, AlarmSpec, FaultGroup, Pace, RuleSpec, RuleState, StackSpec, World};
 use super::slack::{ChannelSpec, FaultSwitch, Hint, Panel, Slack, WorkspaceSpec};
 use crate::app::{App, Surroundings};
 use crate::aws::{AccessKeys, AwsSettings};
@@ -26,6 +26,8 @@ use crate::slack::outbox::Tempo;
 const SAVE_EVERY: Duration = Duration::from_millis(500);
 /// The channel of the sandbox's stakeholders.
 const STAKEHOLDERS: &str = "C0STAKEHOLD";
+/// The file of the emulated AWS in the state's directory.
+const AWS_STATE: &str = "aws.json";
 /// An alarm on a metric that counts goes off at the first.
 const ANY: f64 = 1.0;
 /// What every environment of the sandbox runs at first.
@@ -66,7 +68,7 @@ impl Emulators {
             None => World::new(clock, pace, stacks),
             Some(state) => {
                 slack.load(&state.join("slack.json")).context("cannot read the state of the emulated Slack")?;
-                World::load(clock, pace, stacks, &state.join("aws.json"))?
+                World::load(clock, pace, stacks, &state.join(AWS_STATE))?
             }
         };
         let aws = TcpListener::bind("127.0.0.1:0").await?;
@@ -145,7 +147,11 @@ pub async fn run(
         format!("cannot listen on port {port}: is another sandbox running? Choose another port with --port")
     })?;
     let clock = Clock::system();
+    let is_new = !directory.join(AWS_STATE).exists();
     let emulators = Emulators::start(&config, clock.clone(), Pace::default(), page, Some(&directory)).await?;
+    if is_new {
+        turn_off(&emulators.world, &config);
+    }
     config.slack.api_url = format!("{}/api", emulators.slack_url);
     let secrets = emulators.secrets(format!("sqlite:{}", directory.join("alch.db").display()));
     let signing_secret = secrets.slack_signing_secret.clone().ok_or_else(|| anyhow!("no signing secret"))?;
@@ -159,6 +165,15 @@ pub async fn run(
     Ok(())
 }
 
+/// Everything is off at first, so that a promotion has something to do.
+fn turn_off(world: &World, config: &Config) {
+    for environment in config.environments.values() {
+        for rule in &environment.rules {
+            world.set_rule_state(&environment.bus, &rule.rule, RuleState::Disabled);
+        }
+    }
+}
+
 async fn keep(slack: Slack, world: World, directory: PathBuf) {
     loop {
         tokio::time::sleep(SAVE_EVERY).await;
@@ -167,7 +182,7 @@ async fn keep(slack: Slack, world: World, directory: PathBuf) {
 }
 
 fn save(slack: &Slack, world: &World, directory: &Path) {
-    let saved = slack.save(&directory.join("slack.json")).and_then(|()| world.save(&directory.join("aws.json")));
+    let saved = slack.save(&directory.join("slack.json")).and_then(|()| world.save(&directory.join(AWS_STATE)));
     if let Err(error) = saved {
         tracing::warn!(%error, "the sandbox's state could not be saved");
     }

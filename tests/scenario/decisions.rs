@@ -174,7 +174,7 @@ fn where_slack_opens_no_form_the_command_to_type_is_given() {
         world.slack.fail_next("views.open", 1, How::Error("unknown_method"));
         let reject = button(world, "reject", &format!("{R1} {} plan", digest.0)).await;
         world.bob().clicks_stale(&reject, "reject").await;
-        assert!(last(world, "U0BOB").contains("/alch reject R-1 \"why\""), "{}", last(world, "U0BOB"));
+        assert!(last(world, "U0BOB").contains("/alch reject R-1 'why'"), "{}", last(world, "U0BOB"));
         ends(world).await;
     });
 }

@@ -15,12 +15,13 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts one on a free port.
-    pub fn start() -> Self {
+    /// Starts one on a free port, with these variables.
+    pub fn start(variables: &[(&str, &str)]) -> Self {
         let state = TempDir::new().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_alch"))
             .args(["sandbox", "--port", "0", "--state"])
             .arg(state.path())
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

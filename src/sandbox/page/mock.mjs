@@ -29,6 +29,8 @@ const SPEED = Number(process.env.SPEED ?? 1);
 
 const bot = { id: "U0ALCH", name: "alch" };
 const channel = { id: "C0PLATFORM", name: "alchemiser-platform", topic: "Deployments of the Alchemiser's event bus, one rule at a time" };
+/** Further channels. */
+const channels = [{ id: "C0STAKEHOLD", name: "trading-stakeholders", topic: "What happens in production, before and after" }];
 const people = [
   { id: "U0ALICE", name: "Alice Moreau", handle: "alice.moreau", title: "Engineer", color: "#2f7d6b", initials: "AM", kind: "member" },
   { id: "U0BOB", name: "Bob Keller", handle: "bob.keller", title: "Release approver", color: "#b4512d", initials: "BK", kind: "member" },
@@ -103,7 +105,7 @@ function edit(ts, change) {
 }
 
 const streams = new Set();
-const state = () => ({ now: new Date().toISOString(), bot, channel, people, groups, messages, views, home, hints, faults, world });
+const state = () => ({ now: new Date().toISOString(), bot, channel, channels, people, groups, messages, views, home, hints, faults, world });
 function publish() {
   const data = `event: state\ndata: ${JSON.stringify(state())}\n\n`;
   for (const stream of streams) stream.write(data);

@@ -22,6 +22,7 @@ use super::Slack;
 use super::actions::Delivered;
 use super::faults::FaultSwitch;
 use super::presses::Press;
+use super::spec::ChannelSpec;
 use super::state::Message;
 use super::typed;
 
@@ -203,7 +204,8 @@ impl Page {
         let mut told = json!({
             "now": slack.clock().now().to_string(),
             "bot": {"id": spec.bot_user.id, "name": spec.bot_user.name},
-            "channel": {"id": spec.channel.id, "name": spec.channel.name, "topic": spec.channel.topic},
+            "channel": channel(&spec.channel),
+            "channels": spec.also_in.iter().map(channel).collect::<Vec<_>>(),
             "people": people,
             "groups": groups,
             "messages": state.messages.iter().skip(skipped).map(message).collect::<Vec<_>>(),
@@ -218,6 +220,10 @@ impl Page {
         told["world"] = (self.panel.world)();
         told
     }
+}
+
+fn channel(channel: &ChannelSpec) -> Value {
+    json!({"id": channel.id, "name": channel.name, "topic": channel.topic})
 }
 
 fn initials(name: &str) -> String {

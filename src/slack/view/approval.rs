@@ -98,17 +98,24 @@ fn whole_plan(draft: &mut Draft, question: &Question, round: &Round, now: &Run, 
     if let Command::Promote { reason: Some(reason), .. } = &now.command {
         draft.section(md!("Why: {}", clip(reason, MAX_NOTE)));
     }
-    if is_open(round, now) {
+    let open = is_open(round, now);
+    let safeguards = plan::safeguard_lines(&asked.safeguards, &question.overridden);
+    // What blocks comes before the plan that it blocks.
+    let blocks = open && !question.blocking().is_empty();
+    if blocks {
         draft.lines(blocked(question, now, context));
+        draft.lines(safeguards.clone());
     }
     if let Some((planned, _)) = &asked.plan {
         let show = Markup::code(&clip(&format!("{} show {}", context.command_word, now.id), 100));
         plan::steps(draft, planned, &show);
-        if is_open(round, now) || now.starts_at().is_some() {
+        if open || now.starts_at().is_some() {
             draft.section(when(now, round, planned.expected()));
         }
         draft.lines(plan::consequences(planned, context));
-        draft.lines(plan::safeguard_lines(&asked.safeguards, &question.overridden));
+        if !blocks {
+            draft.lines(safeguards);
+        }
         draft.lines(plan::world(planned, asked.facts.as_ref().map(|(_, facts)| facts), environment));
     }
     draft.lines(now.notes.iter().take(3).map(|note| md!("{}", clip(note, 200))));
@@ -129,7 +136,10 @@ fn blocked(question: &Question, run: &Run, context: &ViewContext<'_>) -> Vec<Mar
     if blocking.is_empty() {
         return Vec::new();
     }
-    let mut lines = vec![md!("⛔ {}", md!("It cannot be approved: {}", plan::titles(&blocking)).bold())];
+    let mut lines = vec![md!(
+        "⛔ {}",
+        md!("It cannot be approved, because this does not hold: {}", plan::titles(&blocking)).bold()
+    )];
     let environment = context.environments.get(&run.environment);
     let overriders = environment.map_or(&[][..], |environment| environment.approvals.overriders.as_slice());
     let who = Markup::join(overriders.iter().take(8).map(Markup::principal), " ");
@@ -142,9 +152,9 @@ fn blocked(question: &Question, run: &Run, context: &ViewContext<'_>) -> Vec<Mar
     }
     if blocking.iter().any(|check| lifted_by(check).is_none()) {
         lines.push(if who.is_empty() {
-            md!("→ Nobody is entitled to override here: cancel it, and ask again when they hold.")
+            md!("→ Nobody is entitled to override here: cancel it, and ask again when every safeguard holds.")
         } else {
-            md!("→ Ask again when they hold; or {} may override with a reason, which needs one approval more.", who)
+            md!("→ Ask again when every safeguard holds; or {} may override with a reason, which needs one approval more.", who)
         });
     }
     lines

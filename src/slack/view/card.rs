@@ -138,7 +138,8 @@ fn question(run: &Run, round: &Round) -> Vec<Markup> {
         vec![md!("🖐️ {} of {} for {}, until {}; the buttons are in the thread.", given, needed, about, until)];
     let blocking = run.blocking();
     if round.subject == Subject::Plan && !blocking.is_empty() {
-        lines.push(md!("⛔ {}: {}", md!("It cannot be approved").bold(), plan::titles(&blocking)));
+        let why = md!("because this does not hold: {}", plan::titles(&blocking));
+        lines.push(md!("⛔ {}, {}", md!("It cannot be approved").bold(), why));
     }
     lines
 }

@@ -84,7 +84,8 @@ pub fn preview(
     ));
     let blocking: Vec<&Check> = safeguards.iter().filter(|check| check.verdict > Verdict::Inconclusive).collect();
     if !blocking.is_empty() {
-        draft.section(md!("❌ {}: {}.", Markup::from("It would be blocked").bold(), titles(&blocking)));
+        let why = md!("because this does not hold: {}", titles(&blocking));
+        draft.section(md!("❌ {}, {}.", Markup::from("It would be blocked").bold(), why));
     }
     if let Some(approval) = &plan.approval {
         let by = environment.map(|environment| approvers(environment, &plan.command)).unwrap_or_default();
@@ -185,13 +186,22 @@ pub fn safeguard_lines(safeguards: &[Check], overridden: &BTreeMap<String, (Time
         safeguards.iter().partition(|check| check.verdict == Verdict::Inconclusive);
     let held = asked.iter().filter(|check| check.verdict == Verdict::Pass).count();
     let mut lines = vec![md!("{}: {} of {} hold", Markup::from("Safeguards").bold(), held, asked.len())];
-    let mut asked: Vec<(bool, Markup)> = asked
-        .into_iter()
-        .map(|check| (check.verdict == Verdict::Pass, safeguard(check, overridden.get(&check.name))))
-        .collect();
-    asked.sort_by_key(|(holds, _)| *holds);
-    let shown = fit(asked.into_iter().map(|(_, line)| line).collect(), ROOM_FOR_SAFEGUARDS, &md!("too long for here"));
-    lines.extend(shown);
+    let mut asked = asked;
+    asked.sort_by_key(|check| check.verdict == Verdict::Pass);
+    let bare: Vec<Markup> = asked.iter().map(|check| safeguard(check, overridden.get(&check.name))).collect();
+    let long: usize = bare.iter().map(|line| length(line.as_str()) + 1).sum();
+    // Each is named; what room is left tells why, of the first ones.
+    let mut room = ROOM_FOR_SAFEGUARDS.saturating_sub(long);
+    let told = asked.iter().zip(bare).map(|(check, line)| {
+        let reason = clip(&check.reason, MAX_GOOD_REASON);
+        let more = length(&reason) + 2;
+        if check.verdict != Verdict::Pass || reason.is_empty() || more > room {
+            return line;
+        }
+        room -= more;
+        md!("{}. {}", line, reason)
+    });
+    lines.extend(fit(told.collect(), ROOM_FOR_SAFEGUARDS, &md!("too long for here")));
     lines.extend(unasked.into_iter().take(9).map(|check| {
         let reason = clip(&check.reason, MAX_GOOD_REASON);
         md!("➖ {}{}", clip(&check.title, 80), if reason.is_empty() { reason } else { format!(": {reason}") })
@@ -199,6 +209,7 @@ pub fn safeguard_lines(safeguards: &[Check], overridden: &BTreeMap<String, (Time
     lines
 }
 
+/// One that blocks with its reason; one that holds in short.
 fn safeguard(check: &Check, overridden: Option<&(Timestamp, Actor, String)>) -> Markup {
     let title = Markup::from(clip(&check.title, 80));
     let value = if check.value.is_empty() { "not known".to_owned() } else { clip(&check.value, 120) };
@@ -215,18 +226,17 @@ fn safeguard(check: &Check, overridden: Option<&(Timestamp, Actor, String)>) -> 
             clip(why, MAX_BAD_REASON),
         );
     }
-    let reason = |limit: usize| {
-        if check.reason.is_empty() { String::new() } else { format!(". {}", clip(&check.reason, limit)) }
-    };
+    let reason =
+        if check.reason.is_empty() { String::new() } else { format!(". {}", clip(&check.reason, MAX_BAD_REASON)) };
     match check.verdict {
-        Verdict::Pass => md!("✅ {}: {}{}{}", title, value, limit, reason(MAX_GOOD_REASON)),
+        Verdict::Pass => md!("✅ {}: {}{}", title, value, limit),
         Verdict::Inconclusive | Verdict::Unknown | Verdict::Fail => md!(
             "{} · {}: {}{}{}",
             Markup::from(words::verdict(check.verdict)).bold(),
             title.bold(),
             value,
             limit,
-            reason(MAX_BAD_REASON)
+            reason
         ),
     }
 }

@@ -254,7 +254,8 @@ impl Teller<'_> {
         if changes.is_empty() {
             return None;
         }
-        let mut draft = section(md!("👁️ {}", md!("{}: something changed", progress.step.kind.title()).bold()));
+        let how = if Verdict::of(now) == Verdict::Pass { "all is well now" } else { "something changed" };
+        let mut draft = section(md!("👁️ {}", md!("{}: {}", progress.step.kind.title(), how).bold()));
         draft.lines(changes.into_iter().take(MAX_LINES));
         draft.context(self.dashboard());
         Some(draft)

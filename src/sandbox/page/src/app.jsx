@@ -5,13 +5,13 @@ import { BlockList } from "./blocks.jsx";
 import { useMedia, usePersonChoice, useTheme } from "./choices.js";
 import { Composer } from "./composer.jsx";
 import { ConfirmProvider } from "./confirm.jsx";
-import { dmChannel, linkedMessage, sortMessages } from "./conversations.js";
+import { channelsOf, dmChannel, linkedMessage, sortMessages } from "./conversations.js";
 import { Modal } from "./form.jsx";
 import { handle } from "./hints.js";
 import { Close, Globe, Menu } from "./icons.jsx";
 import { toWords } from "./mrkdwn.js";
 import { MessageList, ThreadList } from "./messages.jsx";
-import { OriginContext, PageContext, personOf, usePage } from "./page.js";
+import { OriginContext, PageContext, channelOf, personOf, usePage } from "./page.js";
 import { openHome, useSandbox } from "./sandbox.js";
 import { Sidebar } from "./sidebar.jsx";
 import { World } from "./world.jsx";
@@ -102,7 +102,8 @@ function useAnnouncement(messages, page) {
 function Workspace({ state, connected, theme, toggleTheme }) {
   useTick();
   const [chosen, choosePerson] = usePersonChoice();
-  const [place, setPlace] = useState("channel");
+  // A channel's id, or "dm".
+  const [place, setPlace] = useState(state.channel.id);
   const [dmTab, setDmTab] = useState("messages");
   const [thread, setThread] = useState(null);
   const [pane, setPane] = useState("world");
@@ -122,13 +123,15 @@ function Workspace({ state, connected, theme, toggleTheme }) {
     return () => clearTimeout(timer);
   }, [complaint]);
 
-  const { bot, people, groups, channel, hints, faults, world } = state;
+  const { bot, people, groups, hints, faults, world } = state;
+  const channels = useMemo(() => channelsOf(state), [state.channel, state.channels]);
   const page = useMemo(
-    () => ({ me, theme, bot, people, groups, channel, hints, faults, world, complain }),
-    [me, theme, bot, people, groups, channel, hints, faults, world, complain],
+    () => ({ me, theme, bot, people, groups, channels, hints, faults, world, complain }),
+    [me, theme, bot, people, groups, channels, hints, faults, world, complain],
   );
-  const sorted = useMemo(() => sortMessages(state, me), [state.messages, state.people, me]);
-  const unread = useUnread(me, place, { channel: sorted.channel, dm: sorted.dm });
+  const channel = channelOf(page, place) ?? channels[0];
+  const sorted = useMemo(() => sortMessages(state, me), [state.messages, state.people, channels, me]);
+  const unread = useUnread(me, place, { ...sorted.channels, dm: sorted.dm });
   const announcement = useAnnouncement(sorted.visible, page);
 
   const openThread = useCallback((ts) => {
@@ -145,7 +148,7 @@ function Workspace({ state, connected, theme, toggleTheme }) {
   );
 
   // The card that answers this person's command opens its thread, once.
-  const messages = place === "dm" ? sorted.dm : sorted.channel;
+  const messages = place === "dm" ? sorted.dm : sorted.channels[channel.id];
   useEffect(() => {
     const wait = awaited.current;
     if (wait === null) return;
@@ -175,11 +178,11 @@ function Workspace({ state, connected, theme, toggleTheme }) {
       const message = linked && sorted.visible.find((one) => one.ts === linked.ts && one.channel === linked.channel);
       if (!message) return;
       const root = message.thread_ts ?? message.ts;
-      setPlace(message.channel.startsWith("D") ? "dm" : "channel");
+      setPlace(channelOf(page, message.channel)?.id ?? "dm");
       if (sorted.replies.has(root)) openThread(root);
       setTimeout(() => point(message.ts), POINT_DELAY_MILLIS);
     },
-    [sorted, openThread],
+    [sorted, openThread, page],
   );
   useFragment(show);
 
@@ -300,8 +303,10 @@ function Workspace({ state, connected, theme, toggleTheme }) {
 }
 
 function ThreadPane({ parent, replies, onClose }) {
-  const { me, bot, channel } = usePage();
-  const where = parent.channel === channel.id ? `#${channel.name}` : bot.name;
+  const page = usePage();
+  const { me, bot } = page;
+  const channel = channelOf(page, parent.channel);
+  const where = channel ? `#${channel.name}` : bot.name;
   return (
     <section className="thread" data-testid="thread" data-ts={parent.ts} aria-label="Thread">
       {onClose && (
@@ -327,7 +332,11 @@ function ThreadPane({ parent, replies, onClose }) {
 
 /** What stands above the first message. */
 function Intro({ place }) {
-  const { bot, channel, hints } = usePage();
+  const page = usePage();
+  const { bot, channels, hints } = page;
+  const channel = channelOf(page, place);
+  // What one tries first.
+  const hint = hints.find(({ usage }) => usage.includes(" enable ")) ?? hints[0];
   if (place === "dm") {
     return (
       <div className="intro">
@@ -337,13 +346,22 @@ function Intro({ place }) {
       </div>
     );
   }
+  if (channel !== channels[0]) {
+    return (
+      <div className="intro">
+        <span className="intro-mark" aria-hidden="true">#</span>
+        <h2>{channel.name}</h2>
+        <p>{channel.topic}</p>
+      </div>
+    );
+  }
   return (
     <div className="intro">
       <span className="intro-mark" aria-hidden="true">#</span>
       <h2>{channel.name}</h2>
       <p>
         A sandbox: the real bot, an emulated chat and an emulated AWS. Type a command
-        {hints[0] && <>, such as <code>{hints[0].usage}</code></>}, then break something under <em>World</em> and see what the bot does.
+        {hint && <>, such as <code>{hint.usage}</code></>}, then break something under <em>World</em> and see what the bot does.
       </p>
     </div>
   );

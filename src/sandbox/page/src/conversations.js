@@ -11,7 +11,10 @@ function dmOwner(channel, people, messages) {
 const isReply = (message) => Boolean(message.thread_ts) && message.thread_ts !== message.ts;
 const byTs = (a, b) => Number.parseFloat(a.ts) - Number.parseFloat(b.ts) || (a.ts < b.ts ? -1 : 1);
 
-/** The channel's and the direct messages' top level, and the replies of each thread. */
+/** Every channel that the page shows; the first is the bot's own. */
+export const channelsOf = (state) => [state.channel, ...(state.channels ?? [])];
+
+/** Each channel's and the direct messages' top level, and the replies of each thread. */
 export function sortMessages(state, me) {
   const owners = new Map();
   const ownerOf = (channel) => {
@@ -34,7 +37,7 @@ export function sortMessages(state, me) {
     visible,
     replies,
     counted,
-    channel: top.filter((message) => message.channel === state.channel.id),
+    channels: Object.fromEntries(channelsOf(state).map(({ id }) => [id, top.filter((message) => message.channel === id)])),
     dm: top.filter((message) => message.channel.startsWith("D")),
   };
 }

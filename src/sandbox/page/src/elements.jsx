@@ -212,7 +212,7 @@ export function Field({ element, value, set, disabled, id, describedBy, invalid,
       return (
         <select {...shared} className="input select" value={value[key] ?? ""} onChange={(event) => put(event.target.value || null)}>
           <option value="">{placeholder || "Choose a channel"}</option>
-          <option value={page.channel.id}>#{page.channel.name}</option>
+          {page.channels.map((channel) => <option key={channel.id} value={channel.id}>#{channel.name}</option>)}
         </select>
       );
     case "radio_buttons":

@@ -10,6 +10,9 @@ export const useOrigin = () => useContext(OriginContext);
 
 export const SLACKBOT = "USLACKBOT";
 
+/** A channel of the page; nothing for one that it does not show, or for direct messages. */
+export const channelOf = (page, id) => page.channels.find((channel) => channel.id === id);
+
 export function personOf(page, id) {
   if (id === page.bot.id) return { id, name: page.bot.name, isBot: true };
   if (id === SLACKBOT) return { id, name: "Slackbot", isBot: true, initials: "S", color: "#5f6b7a" };

@@ -27,7 +27,7 @@ export function share(previous, next) {
 
 /** A server that has nothing to say about a part may leave it out. */
 function complete(state) {
-  const lists = { people: [], groups: [], messages: [], views: [], hints: [], faults: [], home: {}, world: {} };
+  const lists = { people: [], channels: [], groups: [], messages: [], views: [], hints: [], faults: [], home: {}, world: {} };
   const full = { ...lists, ...Object.fromEntries(Object.entries(state).filter(([, value]) => value !== null)) };
   const environments = (full.world.environments ?? []).map((environment) => ({ rules: [], dlqs: [], alarms: [], ...environment }));
   return { ...full, world: { ...full.world, environments } };

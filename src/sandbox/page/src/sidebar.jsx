@@ -9,7 +9,7 @@ export function Sidebar({ place, onPlace, unread, onPerson, theme, onTheme, conn
   const page = usePage();
   const me = page.people.find((person) => person.id === page.me);
   const link = (id, mark, name, count) => (
-    <button type="button" className="place" aria-current={place === id ? "page" : undefined} data-testid={`place-${id}`} onClick={() => onPlace(id)}>
+    <button type="button" key={id} className="place" aria-current={place === id ? "page" : undefined} data-testid={`place-${id}`} onClick={() => onPlace(id)}>
       {mark}
       <span className={count > 0 ? "place-name unread" : "place-name"}>{name}</span>
       {count > 0 && <span className="unread-count" aria-label={`${count} unread`}>{count}</span>}
@@ -35,7 +35,7 @@ export function Sidebar({ place, onPlace, unread, onPerson, theme, onTheme, conn
       </header>
       <div className="places">
         <h2>Channels</h2>
-        {link("channel", <span className="mark" aria-hidden="true">#</span>, page.channel.name, unread.channel)}
+        {page.channels.map((channel) => link(channel.id, <span className="mark" aria-hidden="true">#</span>, channel.name, unread[channel.id]))}
         <h2>Apps</h2>
         {link("dm", <Avatar id={page.bot.id} size={20} />, page.bot.name, unread.dm)}
       </div>

@@ -4,7 +4,7 @@ import { Message as Blocks } from "slack-blocks-to-jsx";
 import { linkedMessage } from "./conversations.js";
 import { formatDate, fullTime } from "./dates.js";
 import { toPlainRichText, toRichText } from "./mrkdwn.js";
-import { personOf, usePage } from "./page.js";
+import { channelOf, personOf, usePage } from "./page.js";
 
 function Mention({ id }) {
   const page = usePage();
@@ -19,17 +19,16 @@ function GroupMention({ name }) {
 }
 
 function ChannelMention({ id }) {
-  const { channel } = usePage();
-  return <span className="mention">#{id === channel.id ? channel.name : id}</span>;
+  return <span className="mention">#{channelOf(usePage(), id)?.name ?? id}</span>;
 }
 
 const SAFE_LINK = /^(https?:|mailto:|tel:)/i;
 
 /** A permalink to a message of this workspace opens here, everything else in a tab of its own. */
 function Link({ href, children }) {
-  const { channel } = usePage();
+  const page = usePage();
   const linked = linkedMessage(href);
-  if (linked && (linked.channel === channel.id || linked.channel.startsWith("D"))) {
+  if (linked && (channelOf(page, linked.channel) || linked.channel.startsWith("D"))) {
     return <a href={`#/${linked.channel}/p${linked.ts.replace(".", "")}`}>{children}</a>;
   }
   return SAFE_LINK.test(href) ? <a href={href} target="_blank" rel="noopener noreferrer">{children}</a> : <span>{children}</span>;

@@ -87,7 +87,7 @@ function Environment({ environment }) {
       )}
       {notices.length > 0 && (
         <details className="notices" data-testid={`notices-${environment.name}`}>
-          <summary>{notices.length === 1 ? "1 notice" : `${notices.length} notices`} by SNS</summary>
+          <summary>{notices.length === 1 ? "1 e-mail" : `${notices.length} e-mails`} by SNS</summary>
           {notices.map((notice) => (
             <article key={notice.id} title={`${notice.topic}, MessageId ${notice.id}`}>
               <h4>{clockTime(Date.parse(notice.at))} {notice.subject ?? "no subject"}</h4>
