@@ -52,7 +52,7 @@ impl Requests {
         };
         let (Some((client, _)), Some(channel)) = (&self.0.slack, channel) else { return };
         let thread = thread_of_click(message_ts.as_deref(), thread_ts.as_deref());
-        let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), thread_ts: thread, user };
+        let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), thread_ts: thread, user: user.clone() };
         let run = match tokio::time::timeout(LOOK_PATIENCE, self.about(&command)).await {
             Ok(Ok(Some(run))) => {
                 if let Some(over) = self.is_out_of_date(&run, &command, &pressed) {

@@ -216,7 +216,7 @@ impl Requests {
     pub(super) async fn show_secret(&self, clicked: Inbound) {
         let Inbound::Action { team, user, user_team, channel, trigger_id, response_url, .. } = clicked else { return };
         let (Some((client, _)), Some(channel)) = (&self.0.slack, channel) else { return };
-        let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), user: user.clone() };
+        let reply = ReplyTo::Url { url: response_url, channel: channel.clone(), thread_ts: None, user: user.clone() };
         let actor = Actor::Slack { user: user.clone(), team: user_team.unwrap_or(team) };
         let form = match self.secret_form(actor, &user, channel).await {
             Ok(Ok(form)) => form,
