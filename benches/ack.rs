@@ -81,6 +81,8 @@ impl Bot {
         let spec = emulators.slack.spec();
         let mut variables = BTreeMap::from([
             ("ALCH__SERVER__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+            ("ALCH__LIMITS__PERSON_PER_MINUTE".to_owned(), "0".to_owned()),
+            ("ALCH__LIMITS__WORKSPACE_PER_MINUTE".to_owned(), "0".to_owned()),
             ("ALCH__SLACK__WORKSPACE".to_owned(), spec.team_id.clone()),
             ("ALCH__SLACK__CHANNEL".to_owned(), spec.channel.id.clone()),
             ("SLACK_API_URL".to_owned(), format!("{}/api", emulators.slack_url)),

@@ -11,15 +11,15 @@ const MOST: u32 = 100_000;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Of one person. Default 20.
+    /// Of one person. Default 60.
     pub person_per_minute: u32,
-    /// Of the whole workspace. Default 120.
+    /// Of the whole workspace. Default 300.
     pub workspace_per_minute: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { person_per_minute: 20, workspace_per_minute: 120 }
+        Self { person_per_minute: 60, workspace_per_minute: 300 }
     }
 }
 

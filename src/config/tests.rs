@@ -168,7 +168,7 @@ fn variables_override_any_setting() {
     assert_eq!(dev.rules[1].name, "settled");
     assert_eq!(dev.approval, ApprovalRule::Required);
     assert_eq!(dev.roles.approver, [Principal("S1ABC".to_owned())]);
-    assert_eq!((config.limits.person_per_minute, config.limits.workspace_per_minute), (0, 120));
+    assert_eq!((config.limits.person_per_minute, config.limits.workspace_per_minute), (0, 300));
     assert_eq!(config.server.address().unwrap().port(), 9090);
     assert_eq!(config.slack.api_url, "http://127.0.0.1:4000/api");
     assert_eq!(secrets.database_url.expose_secret(), "postgres://alch:hush@db/alch");
@@ -396,7 +396,7 @@ fn what_is_unsound_about_people_and_care_is_refused_with_its_key() {
         assert!(found.starts_with("a.toml:"), "{found}");
     }
     for (lines, wanted) in [
-        ("person_per_minute = 200", "limits.workspace_per_minute: this is less than what one person may"),
+        ("person_per_minute = 400", "limits.workspace_per_minute: this is less than what one person may"),
         ("workspace_per_minute = 1000000", "limits.workspace_per_minute: this limit is out of range"),
         ("per_minute = 1", "limits.per_minute: there is no such key"),
     ] {

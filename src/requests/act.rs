@@ -117,7 +117,8 @@ impl Requests {
             (Command::Enrol { reset }, _) => self.enrol(asked, reset).await,
             (Command::Help { topic }, _) => Ok(Response::Say(self.help(topic.as_deref()))),
             (command, Some(run)) => self.speak_to(asked, &run, command).await,
-            (command, None) => Ok(not_there_yet(&command)),
+            // What names a run was refused above when there is none.
+            (_, None) => Err(StoreError::NoRun),
         }
     }
 
@@ -150,22 +151,8 @@ impl Requests {
             | Command::Skip { .. }
             | Command::Escalate { .. } => self.steer(&asked, run).await,
             Command::Retry { .. } => self.retry(asked, run).await,
-            Command::Enable { .. }
-            | Command::Disable { .. }
-            | Command::Rollback { .. }
-            | Command::Restore { .. }
-            | Command::Promote { .. }
-            | Command::Verify { .. }
-            | Command::Status { .. }
-            | Command::Runs { .. }
-            | Command::Plan { .. }
-            | Command::Hold { .. }
-            | Command::Release { .. }
-            | Command::Contacts
-            | Command::Audit { .. }
-            | Command::Enrol { .. }
-            | Command::Whoami
-            | Command::Help { .. } => Ok(not_there_yet(&command)),
+            // The others name no run.
+            _ => Err(StoreError::NoRun),
         }
     }
 
@@ -217,9 +204,4 @@ impl Requests {
             None => help::overview(&self.0.context),
         })
     }
-}
-
-/// A command that is read already and not built.
-fn not_there_yet(command: &Command) -> Response {
-    Response::Refuse(view::refusal(&format!("`{}` is not there yet.", command.name())))
 }

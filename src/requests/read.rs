@@ -1,5 +1,7 @@
 //! What an inbound request means, as far as its words tell: what is asked, by whom, where, and where the answer goes.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -14,6 +16,10 @@ use crate::slack::message::Message;
 use crate::slack::view::{self, Carried};
 use crate::step_up::Shown;
 use crate::store::StoreError;
+
+/// How often, and how long after one another, a thread is looked for whose message is being posted.
+const THREAD_LOOKS: u32 = 20;
+const THREAD_LOOK: Duration = Duration::from_millis(100);
 
 /// What an inbound request turns out to be.
 pub(super) enum Read {
@@ -125,7 +131,17 @@ impl Requests {
 
     async fn run_of_thread(&self, channel: &str, thread_ts: &str) -> Result<Option<(RunId, String)>, StoreError> {
         let store = self.0.engine.store();
-        Ok(match store.run_of_thread(channel, thread_ts).await? {
+        let mut looks = 0;
+        // Somebody may write into a thread before it is recorded that Slack has taken the message it hangs on.
+        let found = loop {
+            looks += 1;
+            let may_come = looks < THREAD_LOOKS && store.is_posting(channel).await?;
+            match store.run_of_thread(channel, thread_ts).await? {
+                None if may_come => tokio::time::sleep(THREAD_LOOK).await,
+                found => break found,
+            }
+        };
+        Ok(match found {
             Some(id) => store.run(id).await?.map(|run| (id, run.environment)),
             None => None,
         })

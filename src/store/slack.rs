@@ -142,4 +142,16 @@ impl Store {
         .await?;
         row.map(|row| Ok(RunId(row.try_get("run_id")?))).transpose()
     }
+
+    /// Whether a message is on its way into a channel, or was sent there without its answer being recorded yet.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_posting(&self, channel: &str) -> Result<bool> {
+        let row = sqlx::query("SELECT run_id FROM slack_messages WHERE channel = $1 AND ts IS NULL LIMIT 1")
+            .bind(channel.to_owned())
+            .fetch_optional(&self.reads)
+            .await?;
+        Ok(row.is_some())
+    }
 }

@@ -40,7 +40,7 @@ pub fn overridden(run: &Run, safeguard: &str) -> Message {
         md!("Still blocking: {}", plan::titles(&blocking))
     };
     let title = md!("You overrode {} for {}", clip(safeguard, 60), run.id).bold();
-    said([md!("⚠️ {}. Stakeholders are told.", title), then], run)
+    said([md!("⚠️ {}. The thread says so, and so does what stakeholders are told.", title), then], run)
 }
 
 /// The run is paused.
