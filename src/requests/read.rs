@@ -22,6 +22,7 @@ const THREAD_LOOKS: u32 = 20;
 const THREAD_LOOK: Duration = Duration::from_millis(100);
 
 /// What an inbound request turns out to be.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub(super) enum Read {
     Ask { parsed: Box<Parsed>, who: Who, place: Place, origin: Origin, pressed: Pressed, reply: ReplyTo },
     Say { message: Message, reply: ReplyTo },
