@@ -32,7 +32,7 @@ pub(super) fn of_plan(
     }
     Some(match run.starts_at() {
         _ if run.paused.is_some() => paused(run, environment, now),
-        Some(at) if now < at => beforehand(run, at, environment, now),
+        Some(at) if now < at => of_skip(run, environment, now).unwrap_or_else(|| beforehand(run, at, environment, now)),
         Some(_) | None if !run.locked => Next::Lock,
         Some(_) | None => Next::Clear,
     })

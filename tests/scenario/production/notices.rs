@@ -11,6 +11,11 @@ use crate::world::{World, story_with};
 
 /// Everybody has been told once of the beginning, and once of the end.
 async fn all_told_once(world: &World) {
+    all_told(world, 2..=2).await;
+}
+
+/// The same with so many e-mails: between SNS's answer and its record, a crash tells once more.
+async fn all_told(world: &World, mails: std::ops::RangeInclusive<usize>) {
     let run = world.run(R1).await;
     for moment in [Moment::Before, Moment::After] {
         let told = run.deliveries.iter().filter(|told| told.moment == moment && told.receipt.is_ok());
@@ -18,7 +23,7 @@ async fn all_told_once(world: &World) {
     }
     let subjects: Vec<String> = world.aws.published("prod").into_iter().filter_map(|mail| mail.subject).collect();
     let of_run = subjects.iter().filter(|subject| subject.contains("R-1")).count();
-    assert_eq!(of_run, 2, "{subjects:?}");
+    assert!(mails.contains(&of_run), "{subjects:?}");
     let posts = world.slack.messages();
     let posts = posts
         .iter()
@@ -141,6 +146,6 @@ fn the_end_is_told_although_the_process_died_right_after_it() {
         world.starts().await;
         world.passes(SignedDuration::from_secs(30)).await;
         assert_eq!(ended(world, R1).await.0, Outcome::Cancelled);
-        all_told_once(world).await;
+        all_told(world, 2..=3).await;
     });
 }
