@@ -692,3 +692,16 @@ async fn a_code_is_spent_once_and_a_reset_makes_all_codes_worthless() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_is_given_back_by_its_holder_only() {
+    on_each_database(async |store, _| {
+        let (holder, other) = (new_run(store, "dev", at(0)).await, new_run(store, "dev", at(0)).await);
+        assert_eq!(store.lock("dev", holder, at(1)).await.unwrap(), LockOutcome::Acquired);
+        store.give_back("dev", other).await.unwrap();
+        assert_eq!(store.holder("dev").await.unwrap().map(|held| held.run), Some(holder));
+        store.give_back("dev", holder).await.unwrap();
+        assert_eq!(store.holder("dev").await.unwrap(), None);
+    })
+    .await;
+}

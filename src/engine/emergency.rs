@@ -244,10 +244,11 @@ impl Engine {
     }
 
     async fn finish_story(&self, run: RunId, story: &[Event]) -> Result<(), StoreError> {
-        if self.store().run(run).await?.is_none_or(|run| run.ended.is_none()) {
-            self.store().signal(run, story, self.clock().now()).await?;
+        match self.store().run(run).await? {
+            // Told already, by the one that a restart took for interrupted: nobody else would give the environment back.
+            Some(told) if told.ended.is_some() => self.store().give_back(&told.environment, run).await,
+            Some(_) | None => self.store().signal(run, story, self.clock().now()).await.map(drop),
         }
-        Ok(())
     }
 }
 

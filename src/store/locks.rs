@@ -48,6 +48,19 @@ impl Store {
         }
     }
 
+    /// Gives the environment back, if the run holds it. The end of a run does so by itself.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn give_back(&self, environment: &str, run: RunId) -> Result<()> {
+        sqlx::query("DELETE FROM locks WHERE environment = $1 AND run_id = $2")
+            .bind(environment.to_owned())
+            .bind(run.0)
+            .execute(&self.writes)
+            .await?;
+        Ok(())
+    }
+
     /// Takes the environment for a rollback, whoever holds it. Returns from whom it was taken.
     ///
     /// # Errors
