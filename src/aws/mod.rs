@@ -3,6 +3,7 @@
 
 mod access;
 mod alarms;
+mod arn;
 mod clients;
 mod emergency;
 #[cfg(all(test, feature = "sandbox"))]
@@ -18,6 +19,7 @@ mod observe;
 mod operation;
 mod queues;
 mod rules;
+mod subscriptions;
 mod table;
 #[cfg(test)]
 mod tests;
