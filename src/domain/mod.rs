@@ -3,6 +3,7 @@
 mod approval;
 mod check;
 mod command;
+mod effect;
 mod environment;
 mod event;
 mod facts;
@@ -19,7 +20,8 @@ mod version;
 
 pub use approval::{Approval, PlannedApproval, Round, Subject};
 pub use check::{Check, Evidence, Verdict};
-pub use command::{Answer, AuditFormat, Command, Selection};
+pub use command::{Answer, AuditFormat, CodeRollback, Command, Selection};
+pub use effect::{Detail, Effect, Inspection, Progress, Receipt};
 pub use environment::{
     ApprovalMode, ApprovalRule, Approvals, Blackout, CommandApprovals, Environment, GateLimits, Notify, OnGateFailure,
     OnInconclusive, Roles, Rule, Safeguards, StepUp, Table, TimeRange, Waits, Weekday, Window,
