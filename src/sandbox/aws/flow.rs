@@ -187,7 +187,7 @@ impl State {
         let Some((bus, rule)) = place else { return ("{}".to_owned(), BTreeMap::new()) };
         let event = self.fresh_event(now, bus, rule);
         let (bus, rule) = (&self.buses[bus], &self.buses[bus].rules[rule]);
-        let why = if number % 2 == 0 { Undelivered::NoPermission } else { Undelivered::Exhausted };
+        let why = if number.is_multiple_of(2) { Undelivered::NoPermission } else { Undelivered::Exhausted };
         let target = rule.targets.first().map_or("", |target| target.arn.as_str());
         (event.envelope(bus, None), reasons(&bus.rule_arn(rule), target, why))
     }

@@ -248,7 +248,7 @@ impl State {
                 replay.since = at;
             }
             ReplayPhase::Cancelling if lasted >= CANCELLED_AFTER => self.replay_ends(at, index, ReplayPhase::Cancelled),
-            ReplayPhase::Running if lasted.as_secs() % BEATS_PER_MINUTE == 0 => self.replay_minute(at, index),
+            ReplayPhase::Running if lasted.as_secs().rem_euclid(BEATS_PER_MINUTE) == 0 => self.replay_minute(at, index),
             ReplayPhase::Starting
             | ReplayPhase::Running
             | ReplayPhase::Cancelling
