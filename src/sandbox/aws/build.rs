@@ -9,11 +9,14 @@ use super::deploy;
 use super::metrics::{MetricKey, Metrics};
 use super::spec::{AlarmMetric, StackSpec};
 use super::state::{
-    Alarm, AlarmState, Archive, Bus, Function, Place, Queue, Rule, RuleState, Stack, State, Table, Target, Topic,
+    Alarm, AlarmState, Archive, Bus, Function, Place, Queue, Rule, RuleState, Stack, State, Subscription,
+    SubscriptionStanding, Table, Target, Topic,
 };
 
 /// Who manages an archive's rule.
 pub const ARCHIVE_PRINCIPAL: &str = "prod.vhs.events.aws.internal";
+/// Who is subscribed to every topic from the start.
+const FIRST_SUBSCRIBER: &str = "on-call@example.com";
 
 impl State {
     pub fn build(stacks: Vec<StackSpec>, now: Timestamp) -> Self {
@@ -77,6 +80,13 @@ impl State {
             place: place.clone(),
             name: name.clone(),
             environment: spec.environment.clone(),
+            subscriptions: vec![Subscription {
+                protocol: "email".to_owned(),
+                endpoint: FIRST_SUBSCRIBER.to_owned(),
+                id: "00000000-0000-4000-9000-000000000000".to_owned(),
+                standing: SubscriptionStanding::Confirmed,
+                since: now,
+            }],
         }));
         self.queues.extend(spec.dlqs.iter().map(|name| Queue {
             place: place.clone(),

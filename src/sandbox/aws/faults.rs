@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deploy::OTHER_VERSION;
 use super::spec::Pace;
-use super::state::{Queue, State};
+use super::state::{Queue, State, SubscriptionStanding};
 use jiff::Timestamp;
 
 /// How many messages the switch "holds messages" puts into a queue.
@@ -114,6 +114,8 @@ enum Effect {
     Alarms,
     TimeToLive,
     Deploy,
+    /// Confirms the subscription of an address to a topic.
+    Confirm(String, String),
 }
 
 impl State {
@@ -152,6 +154,10 @@ impl State {
                 }
             }
             Effect::Empty(_) => {}
+            Effect::Confirm(topic, endpoint) => {
+                let (from, to) = (SubscriptionStanding::Pending, SubscriptionStanding::Confirmed);
+                self.set_subscription(&topic, &endpoint, from, to, now);
+            }
             Effect::Policy(queue) => self.apply_queue_policy(&environment, &queue),
             Effect::Alarms => self.evaluate_alarms(now, pace),
             Effect::Deploy => {
@@ -190,7 +196,7 @@ impl State {
         use FaultGroup::{Aws, Function, Queue, Rules};
         let mut all = Vec::new();
         let mut add = |environment: Option<&str>, group, id: String, label: String, effect| {
-            let momentary = matches!(effect, Effect::Empty(_));
+            let momentary = matches!(effect, Effect::Empty(_) | Effect::Confirm(..));
             let active = self.faults.contains(&id);
             let environment = environment.map(str::to_owned);
             all.push((Fault { id, label, group, environment, active, momentary }, effect));
@@ -223,6 +229,14 @@ impl State {
                 add(Some(env), Aws, alarm_fault(env, &alarm.name), format!("{} goes off", alarm.name), Effect::Alarms);
             }
             add(Some(env), Aws, sns_fault(env), "SNS refuses notices".to_owned(), Effect::None);
+            for topic in self.topics.iter().filter(|topic| topic.environment == env) {
+                let all = topic.subscriptions.iter();
+                for pending in all.filter(|known| known.standing == SubscriptionStanding::Pending) {
+                    let id = format!("{env}.sns.{}.confirm.{}", topic.name, pending.endpoint);
+                    let label = format!("Confirm {} at {}", pending.endpoint, topic.name);
+                    add(Some(env), Aws, id, label, Effect::Confirm(topic.name.clone(), pending.endpoint.clone()));
+                }
+            }
             let label = format!("{} has its time to live off", stack.table);
             add(Some(env), Aws, format!("{env}.table.ttl-off"), label, Effect::TimeToLive);
         }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::bus_events::BusEvent;
 use super::messages::HIDDEN_MAX;
-use super::state::{AlarmState, Published, QueueDepth, RuleState, Stack, State};
+use super::state::{AlarmState, Published, QueueDepth, RuleState, Stack, State, SubscriptionStanding};
 use super::world::World;
 
 /// Where a message is put in a queue.
@@ -186,7 +186,29 @@ impl World {
     /// What was published to the topics of an environment, oldest first; the newest 1000 messages of all are kept.
     pub fn published(&self, environment: &str) -> Vec<Published> {
         let inner = self.ticked();
-        inner.state.published.iter().filter(|message| message.environment == environment).cloned().collect()
+        let published = inner.state.published.iter().filter(|message| message.asks.is_none());
+        published.filter(|message| message.environment == environment).cloned().collect()
+    }
+
+    /// Whom SNS asked to confirm a subscription in an environment, oldest first, once for each message.
+    pub fn asked_to_confirm(&self, environment: &str) -> Vec<String> {
+        let inner = self.ticked();
+        let sent = inner.state.published.iter().filter(|message| message.environment == environment);
+        sent.filter_map(|message| message.asks.clone()).collect()
+    }
+
+    /// Confirms a pending subscription, as whoever has the mailbox does; says whether there is one.
+    pub fn confirm_subscription(&self, topic: &str, endpoint: &str) -> bool {
+        let now = self.clock().now();
+        let (from, to) = (SubscriptionStanding::Pending, SubscriptionStanding::Confirmed);
+        self.ticked().state.set_subscription(topic, endpoint, from, to, now)
+    }
+
+    /// Takes a confirmed subscription away; says whether there is one. SNS goes on listing it for a while.
+    pub fn unsubscribe(&self, topic: &str, endpoint: &str) -> bool {
+        let now = self.clock().now();
+        let (from, to) = (SubscriptionStanding::Confirmed, SubscriptionStanding::Deleted);
+        self.ticked().state.set_subscription(topic, endpoint, from, to, now)
     }
 
     /// Deploys a version, with the code and the template that follow from its label; says whether there is such an

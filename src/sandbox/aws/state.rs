@@ -268,6 +268,9 @@ pub struct Topic {
     pub place: Place,
     pub name: String,
     pub environment: String,
+    /// In the order in which they were asked for.
+    #[serde(default)]
+    pub subscriptions: Vec<Subscription>,
 }
 
 impl Topic {
@@ -276,7 +279,30 @@ impl Topic {
     }
 }
 
-/// A message that was published to a topic of the world. Nobody is subscribed: here it ends.
+/// Somebody who gets, or is asked to get, what is published to a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    pub protocol: String,
+    pub endpoint: String,
+    /// The last part of its ARN.
+    pub id: String,
+    pub standing: SubscriptionStanding,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// How far a subscription is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SubscriptionStanding {
+    /// Nobody has followed the link yet.
+    Pending,
+    /// Messages reach it.
+    Confirmed,
+    /// It is gone, and listed for a while all the same.
+    Deleted,
+}
+
+/// A message that was published to a topic of the world, or that SNS sent by itself. Here it ends: nobody has a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
     /// The environment whose topic it is.
@@ -291,6 +317,9 @@ pub struct Published {
     pub id: String,
     /// When, by the world's clock.
     pub at: Timestamp,
+    /// The one whom SNS asks to confirm; none for what was published.
+    #[serde(default)]
+    pub asks: Option<String>,
 }
 
 /// A role that somebody assumed.
