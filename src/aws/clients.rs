@@ -76,6 +76,7 @@ pub(super) struct Clients {
     pub(super) cloudformation: aws_sdk_cloudformation::Client,
     pub(super) sns: aws_sdk_sns::Client,
     pub(super) sts: aws_sdk_sts::Client,
+    pub(super) iam: aws_sdk_iam::Client,
 }
 
 impl Clients {
@@ -89,6 +90,7 @@ impl Clients {
             cloudformation: aws_sdk_cloudformation::Client::new(config),
             sns: aws_sdk_sns::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
+            iam: aws_sdk_iam::Client::new(config),
         }
     }
 }
