@@ -167,6 +167,11 @@ fn said(event: &Event) -> Said<'_> {
             let ids = change.request_ids.join(" ");
             said(None, step, format!("{done}{}{ids}", if ids.is_empty() { "" } else { ", AWS requests " }))
         }
+        Event::Effected { step, receipt } => {
+            let ids = receipt.request_ids.join(" ");
+            said(None, step, format!("{}{}{ids}", receipt.said, if ids.is_empty() { "" } else { ", AWS requests " }))
+        }
+        Event::Progressed { step, progress } => said(None, step, progress.now.clone()),
         Event::Checked { step, checks } => said(None, step, verdicts(checks)),
         Event::Finished { step, status, summary } => {
             said(None, step, format!("{}: {summary}", format!("{status:?}").to_lowercase()))

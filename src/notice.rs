@@ -275,10 +275,14 @@ fn step(step: &Step) -> Option<String> {
     Some(match &step.kind {
         StepKind::Notify { .. } => return None,
         StepKind::SetRule { from, to, .. } => format!("{}: {} -> {}", step.kind.title(), from.word(), to.word()),
-        StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } => {
+        StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } | StepKind::Monitor { lasting, .. } => {
             format!("{} for {}", step.kind.title(), span(*lasting))
         }
-        StepKind::Gate { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => step.kind.title(),
+        StepKind::Gate { .. }
+        | StepKind::Checklist
+        | StepKind::Effect { .. }
+        | StepKind::Inspect { .. }
+        | StepKind::DisableAll { .. } => step.kind.title(),
     })
 }
 
@@ -293,7 +297,11 @@ fn changes(run: &Run) -> Vec<String> {
         let word = |state: Option<RuleState>| state.map_or("unknown", RuleState::word);
         format!("{}: {} -> {}", outcome.rule.name, word(outcome.before), word(outcome.after))
     });
-    set.chain(off).collect()
+    let effects = run.steps.iter().filter_map(|progress| {
+        let (_, receipt) = progress.effected.as_ref().filter(|(_, receipt)| receipt.changed)?;
+        Some(line(&receipt.said))
+    });
+    set.chain(effects).chain(off).collect()
 }
 
 /// How the gates and watches ended.
@@ -301,7 +309,11 @@ fn checks(run: &Run) -> Vec<String> {
     let judged = run.steps.iter().filter(|progress| {
         let judges = matches!(
             progress.step.kind,
-            StepKind::Gate { .. } | StepKind::WatchAll { .. } | StepKind::Watch { .. } | StepKind::Checklist
+            StepKind::Gate { .. }
+                | StepKind::WatchAll { .. }
+                | StepKind::Watch { .. }
+                | StepKind::Checklist
+                | StepKind::Inspect { .. }
         );
         let passed_by = matches!(progress.step.kind, StepKind::Watch { .. }) && progress.status == StepStatus::Done;
         judges && !passed_by && progress.status.is_over()

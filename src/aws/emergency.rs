@@ -239,7 +239,7 @@ mod tests {
     fn a_late_list_counts_as_before_only_where_it_shows_enabled() {
         let rule = Rule { name: "one".to_owned(), rule: "rule-one".to_owned() };
         let listed = |state| {
-            let found = ListedRule { name: rule.rule.clone(), state, managed_by: None };
+            let found = ListedRule { name: rule.rule.clone(), arn: String::new(), state, managed_by: None };
             Listed::from([(rule.rule.clone(), found)])
         };
         let (enabled, disabled) = (listed(RuleState::Enabled), listed(RuleState::Disabled));

@@ -12,11 +12,13 @@ mod emulators;
 mod error;
 mod history;
 mod identity;
+mod messages;
 mod metrics;
 mod notices;
 mod observe;
 mod operation;
 mod queues;
+mod replay;
 mod rules;
 mod table;
 #[cfg(test)]
@@ -36,7 +38,9 @@ pub use clients::{AccessKeys, AwsSettings, AwsTimeouts};
 pub use emergency::AllDisabled;
 pub use error::{AwsError, AwsErrorKind};
 pub use identity::Identity;
+pub use messages::Sample;
 pub use operation::Operation;
+pub use replay::NotPut;
 pub use rules::ListedRule;
 
 /// AWS as one environment sees it: its account, region and role. Cheap to clone.

@@ -63,3 +63,18 @@ pub(super) const GET_TOPIC_ATTRIBUTES: &Operation =
 pub(super) const GET_CALLER_IDENTITY: &Operation =
     &Operation::read("STS", "GetCallerIdentity", "sts:GetCallerIdentity");
 pub(super) const ASSUME_ROLE: &Operation = &Operation::read("STS", "AssumeRole", "sts:AssumeRole");
+pub(super) const DESCRIBE_ARCHIVE: &Operation =
+    &Operation::read("EventBridge", "DescribeArchive", "events:DescribeArchive");
+pub(super) const LIST_ARCHIVES: &Operation = &Operation::read("EventBridge", "ListArchives", "events:ListArchives");
+pub(super) const DESCRIBE_REPLAY: &Operation =
+    &Operation::read("EventBridge", "DescribeReplay", "events:DescribeReplay");
+pub(super) const LIST_REPLAYS: &Operation = &Operation::read("EventBridge", "ListReplays", "events:ListReplays");
+pub(super) const START_REPLAY: &Operation = &Operation::change("EventBridge", "StartReplay", "events:StartReplay");
+pub(super) const CANCEL_REPLAY: &Operation = &Operation::change("EventBridge", "CancelReplay", "events:CancelReplay");
+pub(super) const PUT_EVENTS: &Operation = &Operation::change("EventBridge", "PutEvents", "events:PutEvents");
+/// Hides messages for a moment, which counts as a look and not as a change.
+pub(super) const RECEIVE_MESSAGE: &Operation = &Operation::read("SQS", "ReceiveMessage", "sqs:ReceiveMessage");
+/// Ends that moment.
+pub(super) const CHANGE_VISIBILITY: &Operation =
+    &Operation::read("SQS", "ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility");
+pub(super) const DELETE_MESSAGE: &Operation = &Operation::change("SQS", "DeleteMessage", "sqs:DeleteMessage");

@@ -1,4 +1,4 @@
-//! SQS: how many messages lie in a dead-letter queue. No message is ever received or deleted.
+//! SQS: how many messages lie in a dead-letter queue. The messages themselves are in `messages`.
 
 use std::sync::PoisonError;
 
@@ -41,7 +41,7 @@ impl Aws {
         Ok(Answer { value: depth, request_ids: ids(&output) })
     }
 
-    async fn queue_url(&self, queue: &str) -> Result<String, AwsError> {
+    pub(super) async fn queue_url(&self, queue: &str) -> Result<String, AwsError> {
         let known = self.0.queue_urls.lock().unwrap_or_else(PoisonError::into_inner).get(queue).cloned();
         if let Some(url) = known {
             return Ok(url);

@@ -22,6 +22,8 @@ const CONFLICT_PAUSE: Duration = Duration::from_millis(100);
 pub struct ListedRule {
     /// Its name in EventBridge.
     pub name: String,
+    /// Its ARN; empty when the listing left it out.
+    pub arn: String,
     /// Its state.
     pub state: RuleState,
     /// The AWS service that manages it.
@@ -124,7 +126,7 @@ impl Aws {
         .await
     }
 
-    async fn may_change(&self, held: &Held<'_>, operation: &'static Operation) -> Result<(), AwsError> {
+    pub(super) async fn may_change(&self, held: &Held<'_>, operation: &'static Operation) -> Result<(), AwsError> {
         self.holds(held, operation)?;
         self.confirm_account().await
     }
@@ -147,6 +149,7 @@ pub(super) async fn list_rules(events: &aws_sdk_eventbridge::Client, bus: &str) 
             let Some(name) = rule.name() else { continue };
             all.push(ListedRule {
                 name: name.to_owned(),
+                arn: rule.arn().unwrap_or_default().to_owned(),
                 state: rule_state(LIST_RULES, name, rule.state())?,
                 managed_by: rule.managed_by().map(str::to_owned),
             });

@@ -3,6 +3,7 @@
 //! never a pass.
 
 pub mod checklist;
+pub mod dead_letters;
 pub mod gate;
 mod metric;
 pub mod safeguards;

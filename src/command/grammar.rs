@@ -11,8 +11,9 @@ use super::line::Reason;
 use super::refusal::nearest;
 use super::{Line, Quoted, Refusal};
 use super::{
-    answer, approve, audit, cancel, contacts, disable, enable, enrol, escalate, hold, object, r#override, pause, plan,
-    promote, reject, restore, rollback, runs, show, skip, status, verify, whoami,
+    answer, approve, audit, cancel, contacts, deploy, disable, dlq, doctor, enable, enrol, escalate, hard_stop, hold,
+    monitor, object, r#override, pause, plan, promote, recover, reject, replay, restore, rollback, runs, show, skip,
+    smoke, status, subscribe, subscriptions, test_alarm, verify, versions, whoami,
 };
 use crate::domain::{Command, HoldKind};
 
@@ -36,6 +37,16 @@ enum Verb {
         #[command(subcommand)]
         of: Planned,
     },
+    Versions(Words),
+    Subscribe(Words),
+    Subscriptions(Words),
+    #[command(name = "test-alarm")]
+    TestAlarm(Words),
+    Monitor(With<monitor::Options>),
+    Dlq(With<dlq::Options>),
+    Doctor(Words),
+    #[command(name = "hard-stop")]
+    HardStop(Words),
     Status(Words),
     Runs(Words),
     Show(Words),
@@ -69,8 +80,12 @@ enum Planned {
     Enable(Words),
     Disable(Words),
     Restore(Words),
-    Rollback(Words),
+    Rollback(With<rollback::Options>),
     Verify(Words),
+    Deploy(With<deploy::Options>),
+    Recover(Words),
+    Smoke(Words),
+    Replay(With<replay::Options>),
 }
 
 #[derive(Args)]
@@ -170,6 +185,14 @@ impl Verb {
         match self {
             Self::Planned(of) => of.read(line),
             Self::Plan { of } => Ok(Command::Plan { of: Box::new(of.read(line)?) }),
+            Self::Versions(Words { words }) => versions::read(line(words)),
+            Self::Subscribe(Words { words }) => subscribe::read(line(words)),
+            Self::Subscriptions(Words { words }) => subscriptions::read(line(words)),
+            Self::TestAlarm(Words { words }) => test_alarm::read(line(words)),
+            Self::Monitor(With { words, options }) => monitor::read(line(words), options),
+            Self::Dlq(With { words, options }) => dlq::read(line(words), options),
+            Self::Doctor(Words { words }) => doctor::read(line(words)),
+            Self::HardStop(Words { words }) => hard_stop::read(line(words)),
             Self::Status(Words { words }) => status::read(line(words)),
             Self::Runs(Words { words }) => runs::read(line(words)),
             Self::Show(Words { words }) => show::read(line(words)),
@@ -204,7 +227,11 @@ impl Planned {
             Self::Enable(Words { words }) => enable::read(line(words)),
             Self::Disable(Words { words }) => disable::read(line(words)),
             Self::Restore(Words { words }) => restore::read(line(words)),
-            Self::Rollback(Words { words }) => rollback::read(line(words)),
+            Self::Rollback(With { words, options }) => rollback::read(line(words), options),
+            Self::Deploy(With { words, options }) => deploy::read(line(words), options),
+            Self::Recover(Words { words }) => recover::read(line(words)),
+            Self::Smoke(Words { words }) => smoke::read(line(words)),
+            Self::Replay(With { words, options }) => replay::read(line(words), options),
             Self::Verify(Words { words }) => verify::read(line(words)),
         }
     }

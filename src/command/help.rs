@@ -4,8 +4,9 @@
 use super::refusal::{Usage, escape, nearest};
 use super::{Context, Known, Line, Quoted, Refusal, WORDS, canonical, target};
 use super::{
-    answer, approve, audit, cancel, contacts, disable, enable, enrol, escalate, hold, object, pause, plan, promote,
-    reject, restore, rollback, runs, show, skip, status, verify, whoami,
+    answer, approve, audit, cancel, contacts, deploy, disable, dlq, doctor, enable, enrol, escalate, hard_stop, hold,
+    monitor, object, pause, plan, promote, recover, reject, replay, restore, rollback, runs, show, skip, smoke, status,
+    subscribe, subscriptions, test_alarm, verify, versions, whoami,
 };
 use crate::domain::Command;
 
@@ -31,12 +32,39 @@ const TOPIC: Topic = Topic {
 };
 
 /// All topics, in the order in which they are listed, by what people are about.
-const GROUPS: [(&str, &[&Topic]); 7] = [
-    ("Deploying", &[&promote::TOPIC, &enable::TOPIC, &disable::TOPIC, &restore::TOPIC, &plan::TOPIC]),
-    ("Watching", &[&status::TOPIC, &verify::TOPIC, &runs::TOPIC, &show::TOPIC, &audit::TOPIC]),
+const GROUPS: [(&str, &[&Topic]); 8] = [
+    (
+        "Deploying",
+        &[
+            &deploy::TOPIC,
+            &promote::TOPIC,
+            &enable::TOPIC,
+            &disable::TOPIC,
+            &restore::TOPIC,
+            &smoke::TOPIC,
+            &plan::TOPIC,
+            &versions::TOPIC,
+        ],
+    ),
+    (
+        "Watching",
+        &[&status::TOPIC, &verify::TOPIC, &doctor::TOPIC, &monitor::TOPIC, &runs::TOPIC, &show::TOPIC, &audit::TOPIC],
+    ),
     ("Approvals", &[&approve::TOPIC, &reject::TOPIC, &super::r#override::TOPIC, &object::TOPIC]),
     ("A run under way", &[&answer::TOPIC, &pause::PAUSE, &pause::RESUME, &pause::RETRY, &skip::TOPIC, &cancel::TOPIC]),
-    ("In an incident", &[&rollback::TOPIC, &escalate::TOPIC, &contacts::TOPIC]),
+    (
+        "In an incident",
+        &[
+            &rollback::TOPIC,
+            &hard_stop::TOPIC,
+            &recover::TOPIC,
+            &dlq::TOPIC,
+            &replay::TOPIC,
+            &escalate::TOPIC,
+            &contacts::TOPIC,
+        ],
+    ),
+    ("Alarms", &[&subscribe::TOPIC, &subscriptions::TOPIC, &test_alarm::TOPIC]),
     ("An environment", &[&hold::FREEZE, &hold::UNFREEZE, &hold::LOCK, &hold::UNLOCK]),
     ("You", &[&whoami::TOPIC, &enrol::TOPIC, &TOPIC]),
 ];
@@ -94,13 +122,15 @@ pub fn overview(context: &Context) -> String {
     for (title, topics) in GROUPS {
         text.push_str(&format!("*{title}*\n"));
         for topic in topics {
-            text.push_str(&format!("• `{} {}`: {}\n", context.command_word, escape(topic.usage), topic.line));
+            // Options are for those who ask about one command: the whole has to fit into a message.
+            let usage = topic.usage.split(" [--").next().unwrap_or(topic.usage);
+            text.push_str(&format!("• `{} {}`: {}\n", context.command_word, escape(usage), topic.line));
         }
         text.push('\n');
     }
     let names: Vec<String> = context.environments.iter().map(|known| format!("`{}`", known.name)).collect();
     text.push_str(&format!("Environments: {}. ", names.join(", ")));
-    text.push_str(&format!("More about a command: `{} help enable`. ", context.command_word));
+    text.push_str(&format!("A command with its options: `{} help enable`. ", context.command_word));
     text.push_str("In the thread of a run, mention me: there the run and its environment go without saying.");
     text
 }

@@ -11,6 +11,9 @@ use super::target::WHICH_RUN;
 use super::{Context, MAX_REASON_CHARS, Refusal};
 use crate::domain::RunId;
 
+/// The longest name of a version: the longest value of a CloudFormation tag.
+const MAX_VERSION_CHARS: usize = 256;
+
 /// A command's words, with what they are read by.
 pub(super) struct Line<'a> {
     pub(super) topic: &'static Topic,
@@ -43,6 +46,15 @@ impl Line<'_> {
     /// The value of an option that takes one word, or words in quotation marks.
     pub(super) fn option(&self, name: &str, word: Option<Word>) -> Result<Option<String>, Refusal> {
         word.map(|word| self.value(name, &[word])).transpose()
+    }
+
+    /// The value of an option that takes the name of a version.
+    pub(super) fn version_option(&self, name: &str, word: Option<Word>) -> Result<Option<String>, Refusal> {
+        let version = self.option(name, word)?;
+        if version.as_ref().is_some_and(|version| version.chars().count() > MAX_VERSION_CHARS) {
+            return Err(self.unfit(format!("A version's name has at most {MAX_VERSION_CHARS} characters.")));
+        }
+        Ok(version)
     }
 
     /// The value of an option that takes a moment: as many words as are parts of a date.

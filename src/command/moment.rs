@@ -34,6 +34,20 @@ enum Day {
     On(Date),
 }
 
+/// Reads a moment that is over, with its day, in the zone of the environment's window.
+pub(super) fn read_past(text: &str, environment: &Known, now: Timestamp) -> Result<Timestamp, String> {
+    let zone = zone(environment)?;
+    let at = match text.parse::<Timestamp>() {
+        Ok(at) => at,
+        Err(_) => civil(text, &words(text), &zone, now)?,
+    };
+    if at > now {
+        let shown = at.to_zoned(zone).strftime("%A, %Y-%m-%d at %H:%M %Z");
+        return Err(format!("That moment is not over yet: {shown}. Write it with its day, like `2026-11-20 09:00`."));
+    }
+    Ok(at)
+}
+
 /// Reads a moment for an environment, or says what is wrong with it, as Slack's mrkdwn.
 pub(super) fn read(text: &str, environment: &Known, now: Timestamp) -> Result<Timestamp, String> {
     let zone = zone(environment)?;

@@ -28,17 +28,11 @@ pub(super) struct Options {
     reason: Reason,
 }
 
-/// The longest name of a version: the longest value of a CloudFormation tag.
-const MAX_VERSION_CHARS: usize = 256;
-
 /// Reads the words after `promote`.
 pub(super) fn read(mut line: Line<'_>, options: Options) -> Result<Command, Refusal> {
     let reason = line.reason_option(options.reason)?;
     let at = line.moment_option("at", options.at)?;
-    let version = line.option("version", options.version)?;
-    if version.as_ref().is_some_and(|version| version.chars().count() > MAX_VERSION_CHARS) {
-        return Err(line.unfit(format!("A version's name has at most {MAX_VERSION_CHARS} characters.")));
-    }
+    let version = line.version_option("version", options.version)?;
     let environment = destination(&line)?;
     let at =
         at.map(|at| moment::read(&at, environment, line.now).map_err(|problem| line.unfit(problem))).transpose()?;

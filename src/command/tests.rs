@@ -449,7 +449,7 @@ fn help_and_command_agree() {
         assert!(!examples.is_empty(), "{topic}");
         for example in examples {
             let command = understood(example.trim_end_matches('`'));
-            assert_eq!(command.name(), word);
+            assert!(command.text().starts_with(word), "{}", command.text());
             assert_eq!(understood(&command.text()), command, "{example}");
         }
         assert!(!topic.contains('<') && !overview.contains('<'), "{topic}");
@@ -458,16 +458,16 @@ fn help_and_command_agree() {
     for usage in ["enable <rule|all> dev|prod", "status [dev|prod]", "unfreeze dev|prod"] {
         assert!(usages.contains(&usage), "{usages:#?}");
     }
-    assert!(usages[0].starts_with("promote [prod] --") || usages[0].starts_with("promote [prod] [--"), "{}", usages[0]);
+    assert!(usages.iter().any(|usage| usage.starts_with("promote [prod] [--")), "{usages:#?}");
 }
 
 #[test]
 fn the_overview_fits_into_slacks_messages() {
     let overview = help::overview(&context());
     let paragraphs: Vec<&str> = overview.split("\n\n").collect();
-    assert_eq!(paragraphs.len(), 8, "{overview}");
+    assert_eq!(paragraphs.len(), 9, "{overview}");
     assert!(paragraphs.iter().all(|paragraph| paragraph.chars().count() < 900), "{overview}");
-    assert!(overview.chars().count() < 3_500, "{}", overview.chars().count());
+    assert!(overview.chars().count() < 3_900, "{}", overview.chars().count());
 }
 
 fn promote(version: Option<&str>, at: Option<Timestamp>, reason: Option<&str>) -> Command {

@@ -29,6 +29,16 @@ pub enum Answer {
     Retry,
 }
 
+/// How code is rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeRollback {
+    /// The whole stack, by the template of a version before.
+    Stack,
+    /// The function's code alone.
+    Function,
+}
+
 /// How an audit export is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -112,6 +122,130 @@ pub enum Command {
         /// Why, for stakeholders.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<String>,
+    },
+    /// Deploy a version of the stack.
+    Deploy {
+        /// Where.
+        environment: String,
+        /// Which version; what that means when not said depends on the deployer.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        version: Option<String>,
+        /// Whether rules stay as the template leaves them, instead of being brought back to the states from before.
+        #[serde(default)]
+        leave_rules: bool,
+        /// Why, for stakeholders.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// Bring a stack out of a failed update.
+    Recover {
+        /// Where.
+        environment: String,
+    },
+    /// Put the code of a version before back.
+    CodeRollback {
+        /// Where.
+        environment: String,
+        /// The whole stack, or the function alone.
+        by: CodeRollback,
+        /// To which version; the one before when not said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        to: Option<String>,
+        /// The function's package, `s3://bucket/key` with `@` and the object's version where there is one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        package: Option<String>,
+    },
+    /// The versions that are known.
+    Versions {
+        /// Where.
+        environment: String,
+    },
+    /// Invoke the function once, in paper mode, and look whether events flow.
+    Smoke {
+        /// Where.
+        environment: String,
+    },
+    /// After a rollback: the function itself is stopped too.
+    HardStop {
+        /// Where.
+        environment: String,
+    },
+    /// Subscribe an e-mail address to the alarms.
+    Subscribe {
+        /// Where.
+        environment: String,
+        /// The address.
+        endpoint: String,
+    },
+    /// Who is subscribed to the alarms.
+    Subscriptions {
+        /// Where.
+        environment: String,
+    },
+    /// Publish a test to the alarm topic.
+    TestAlarm {
+        /// Where.
+        environment: String,
+    },
+    /// Watch an environment for a time and tell what changes.
+    Monitor {
+        /// Where.
+        environment: String,
+        /// For how long; half an hour when not said.
+        #[serde(rename = "for", skip_serializing_if = "Option::is_none", default)]
+        lasting: Option<SignedDuration>,
+    },
+    /// End the monitoring of an environment.
+    MonitorStop {
+        /// Where.
+        environment: String,
+    },
+    /// Replay events of the archive.
+    ReplayStart {
+        /// Where.
+        environment: String,
+        /// From when on, UTC; a form asks when not said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        from: Option<Timestamp>,
+        /// Until when, exclusive, UTC; a form asks when not said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        to: Option<Timestamp>,
+        /// To which rules, by short name; to all when empty.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        rules: Vec<String>,
+    },
+    /// How far the replay is.
+    ReplayStatus {
+        /// Where.
+        environment: String,
+    },
+    /// Cancel the replay.
+    ReplayCancel {
+        /// Where.
+        environment: String,
+    },
+    /// The replays of the archive.
+    ReplayList {
+        /// Where.
+        environment: String,
+    },
+    /// What lies in the dead-letter queues.
+    Dlq {
+        /// Where.
+        environment: String,
+    },
+    /// Put messages of the dead-letter queue on the bus again.
+    Redrive {
+        /// Where.
+        environment: String,
+        /// The most messages; a small number when not said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        limit: Option<u32>,
+    },
+    /// Look for the runbook's traps in the live account.
+    Doctor {
+        /// Where.
+        environment: String,
     },
     /// Show the plan and the safeguards of another command, and do nothing.
     Plan {
@@ -229,15 +363,62 @@ pub enum Command {
 
 impl Command {
     /// The first words of the commands that change an environment.
-    pub const ACTING: [&'static str; 5] = ["enable", "disable", "rollback", "restore", "promote"];
-
-    /// The first words of all commands for which a role is needed, so that the configuration can give them to others.
-    pub const WITH_ROLE: [&'static str; 22] = [
-        "enable", "disable", "rollback", "restore", "promote", "verify", "status", "runs", "show", "plan", "audit",
-        "cancel", "answer", "pause", "resume", "retry", "skip", "escalate", "freeze", "lock", "unfreeze", "unlock",
+    pub const ACTING: [&'static str; 12] = [
+        "enable",
+        "disable",
+        "rollback",
+        "restore",
+        "promote",
+        "deploy",
+        "recover",
+        "code-rollback",
+        "smoke",
+        "hard-stop",
+        "replay",
+        "redrive",
     ];
 
-    /// The command's first word, as typed.
+    /// The first words of all commands for which a role is needed, so that the configuration can give them to others.
+    pub const WITH_ROLE: [&'static str; 36] = [
+        "enable",
+        "disable",
+        "rollback",
+        "restore",
+        "promote",
+        "deploy",
+        "recover",
+        "code-rollback",
+        "smoke",
+        "hard-stop",
+        "replay",
+        "redrive",
+        "subscribe",
+        "test-alarm",
+        "verify",
+        "doctor",
+        "dlq",
+        "monitor",
+        "versions",
+        "subscriptions",
+        "status",
+        "runs",
+        "show",
+        "plan",
+        "audit",
+        "cancel",
+        "answer",
+        "pause",
+        "resume",
+        "retry",
+        "skip",
+        "escalate",
+        "freeze",
+        "lock",
+        "unfreeze",
+        "unlock",
+    ];
+
+    /// The command's name: its first word as typed, or the one that says more.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Enable { .. } => "enable",
@@ -251,6 +432,23 @@ impl Command {
             Self::Cancel { .. } => "cancel",
             Self::Answer { .. } => "answer",
             Self::Promote { .. } => "promote",
+            Self::Deploy { .. } => "deploy",
+            Self::Recover { .. } => "recover",
+            Self::CodeRollback { .. } => "code-rollback",
+            Self::Versions { .. } => "versions",
+            Self::Smoke { .. } => "smoke",
+            Self::HardStop { .. } => "hard-stop",
+            Self::Subscribe { .. } => "subscribe",
+            Self::Subscriptions { .. } => "subscriptions",
+            Self::TestAlarm { .. } => "test-alarm",
+            Self::Monitor { .. } | Self::MonitorStop { .. } => "monitor",
+            Self::ReplayStart { .. }
+            | Self::ReplayStatus { .. }
+            | Self::ReplayCancel { .. }
+            | Self::ReplayList { .. } => "replay",
+            Self::Dlq { .. } => "dlq",
+            Self::Redrive { .. } => "redrive",
+            Self::Doctor { .. } => "doctor",
             Self::Plan { .. } => "plan",
             Self::Approve { .. } => "approve",
             Self::Reject { .. } => "reject",
@@ -282,6 +480,24 @@ impl Command {
             | Self::Restore { environment }
             | Self::Verify { environment }
             | Self::Promote { environment, .. }
+            | Self::Deploy { environment, .. }
+            | Self::Recover { environment, .. }
+            | Self::CodeRollback { environment, .. }
+            | Self::Versions { environment, .. }
+            | Self::Smoke { environment, .. }
+            | Self::HardStop { environment, .. }
+            | Self::Subscribe { environment, .. }
+            | Self::Subscriptions { environment, .. }
+            | Self::TestAlarm { environment, .. }
+            | Self::Monitor { environment, .. }
+            | Self::MonitorStop { environment, .. }
+            | Self::ReplayStart { environment, .. }
+            | Self::ReplayStatus { environment, .. }
+            | Self::ReplayCancel { environment, .. }
+            | Self::ReplayList { environment, .. }
+            | Self::Dlq { environment, .. }
+            | Self::Redrive { environment, .. }
+            | Self::Doctor { environment, .. }
             | Self::Hold { environment, .. }
             | Self::Release { environment, .. } => Some(environment),
             Self::Plan { of } => of.environment(),
@@ -330,6 +546,24 @@ impl Command {
             | Self::Status { .. }
             | Self::Runs { .. }
             | Self::Promote { .. }
+            | Self::Deploy { .. }
+            | Self::Recover { .. }
+            | Self::CodeRollback { .. }
+            | Self::Versions { .. }
+            | Self::Smoke { .. }
+            | Self::HardStop { .. }
+            | Self::Subscribe { .. }
+            | Self::Subscriptions { .. }
+            | Self::TestAlarm { .. }
+            | Self::Monitor { .. }
+            | Self::MonitorStop { .. }
+            | Self::ReplayStart { .. }
+            | Self::ReplayStatus { .. }
+            | Self::ReplayCancel { .. }
+            | Self::ReplayList { .. }
+            | Self::Dlq { .. }
+            | Self::Redrive { .. }
+            | Self::Doctor { .. }
             | Self::Plan { .. }
             | Self::Hold { .. }
             | Self::Release { .. }
@@ -348,8 +582,26 @@ impl Command {
             | Self::Disable { .. }
             | Self::Rollback { .. }
             | Self::Restore { .. }
-            | Self::Promote { .. } => true,
+            | Self::Promote { .. }
+            | Self::Deploy { .. }
+            | Self::Recover { .. }
+            | Self::CodeRollback { .. }
+            | Self::Smoke { .. }
+            | Self::HardStop { .. }
+            | Self::ReplayStart { .. }
+            | Self::Redrive { .. } => true,
             Self::Verify { .. }
+            | Self::Versions { .. }
+            | Self::Subscribe { .. }
+            | Self::Subscriptions { .. }
+            | Self::TestAlarm { .. }
+            | Self::Monitor { .. }
+            | Self::MonitorStop { .. }
+            | Self::ReplayStatus { .. }
+            | Self::ReplayCancel { .. }
+            | Self::ReplayList { .. }
+            | Self::Dlq { .. }
+            | Self::Doctor { .. }
             | Self::Status { .. }
             | Self::Runs { .. }
             | Self::Show { .. }
@@ -373,6 +625,11 @@ impl Command {
             | Self::Whoami
             | Self::Help { .. } => false,
         }
+    }
+
+    /// Whether it stops what does harm: it waits for nobody's approval, and no freeze or lock keeps it out.
+    pub fn is_emergency(&self) -> bool {
+        matches!(self, Self::Rollback { .. } | Self::HardStop { .. })
     }
 
     /// The command as one would type it after `/alch`.
@@ -406,6 +663,61 @@ impl Command {
                 }
                 text
             }
+            Self::Deploy { environment, version, leave_rules, reason } => {
+                let mut text = format!("deploy {environment}");
+                if let Some(version) = version {
+                    text.push_str(&format!(" --version {}", quoted(version)));
+                }
+                if *leave_rules {
+                    text.push_str(" --leave-rules");
+                }
+                if let Some(reason) = reason {
+                    text.push_str(&format!(" --reason {}", quoted(reason)));
+                }
+                text
+            }
+            Self::CodeRollback { environment, by, to, package } => {
+                let mut text = format!("rollback {environment} --code {}", by.option());
+                if let Some(to) = to {
+                    text.push_str(&format!(" --to {}", quoted(to)));
+                }
+                if let Some(package) = package {
+                    text.push_str(&format!(" --package {}", quoted(package)));
+                }
+                text
+            }
+            Self::Subscribe { environment, endpoint } => format!("subscribe {environment} {}", quoted(endpoint)),
+            Self::Monitor { environment, lasting } => {
+                format!("monitor {environment}{}", lasting.map(|t| format!(" --for {}", span(t))).unwrap_or_default())
+            }
+            Self::MonitorStop { environment } => format!("monitor stop {environment}"),
+            Self::ReplayStart { environment, from, to, rules } => {
+                let mut text = format!("replay start {environment}");
+                if let Some(from) = from {
+                    text.push_str(&format!(" --from {from}"));
+                }
+                if let Some(to) = to {
+                    text.push_str(&format!(" --to {to}"));
+                }
+                for rule in rules {
+                    text.push_str(&format!(" --rule {rule}"));
+                }
+                text
+            }
+            Self::ReplayStatus { environment } => format!("replay status {environment}"),
+            Self::ReplayCancel { environment } => format!("replay cancel {environment}"),
+            Self::ReplayList { environment } => format!("replay list {environment}"),
+            Self::Redrive { environment, limit } => {
+                format!("dlq redrive {environment}{}", limit.map(|n| format!(" --limit {n}")).unwrap_or_default())
+            }
+            Self::Recover { environment }
+            | Self::Versions { environment }
+            | Self::Smoke { environment }
+            | Self::HardStop { environment }
+            | Self::Subscriptions { environment }
+            | Self::TestAlarm { environment }
+            | Self::Dlq { environment }
+            | Self::Doctor { environment } => format!("{} {environment}", self.name()),
             Self::Plan { of } => format!("plan {}", of.text()),
             Self::Approve { run, plan, note } => {
                 format!(
@@ -475,6 +787,16 @@ fn is_link(behind: &str) -> bool {
     let ends_well = close.is_none_or(|close| behind[close..].starts_with('>'));
     let is_labelled = target.len() < inner.len();
     ends_well && !target.contains(char::is_whitespace) && (is_labelled || (close.is_some() && target.contains(':')))
+}
+
+impl CodeRollback {
+    /// The option that is typed for it.
+    pub fn option(self) -> &'static str {
+        match self {
+            Self::Stack => "--stack",
+            Self::Function => "--function",
+        }
+    }
 }
 
 impl Answer {

@@ -95,7 +95,7 @@ impl Environment {
 
     /// Whether a run of `command` needs approval here. A rollback waits for nobody.
     pub fn needs_approval(&self, command: &Command) -> bool {
-        self.approval == ApprovalRule::Required && command.acts() && !matches!(command, Command::Rollback { .. })
+        self.approval == ApprovalRule::Required && command.acts() && !command.is_emergency()
     }
 
     /// How many different people have to approve a command of this name.

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, Answer, Check, Command, Destination, Facts, Hold, HoldKind, Moment, Outcome, Plan, PlanDigest, Rule,
-    RuleState, RunId, StepId, StepStatus, Subject,
+    Actor, Answer, Check, Command, Destination, Facts, Hold, HoldKind, Moment, Outcome, Plan, PlanDigest, Progress,
+    Receipt, Rule, RuleState, RunId, StepId, StepStatus, Subject,
 };
 
 /// An event with its place in the journal of a run.
@@ -298,6 +298,20 @@ pub enum Event {
         /// What it changed.
         change: Change,
     },
+    /// The effect of a step has been done, or was found to be done. It may take time until it is over.
+    Effected {
+        /// Which.
+        step: StepId,
+        /// What shows it.
+        receipt: Receipt,
+    },
+    /// There is news of a step that takes time.
+    Progressed {
+        /// Which.
+        step: StepId,
+        /// The news.
+        progress: Progress,
+    },
     /// Checks were made, and something about them is new.
     Checked {
         /// For which step.
@@ -415,6 +429,8 @@ impl Event {
             Self::Locked => "locked",
             Self::Started { .. } => "started",
             Self::Applied { .. } => "applied",
+            Self::Effected { .. } => "effected",
+            Self::Progressed { .. } => "progressed",
             Self::Checked { .. } => "checked",
             Self::Finished { .. } => "finished",
             Self::Troubled { .. } => "troubled",

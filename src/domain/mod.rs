@@ -3,6 +3,7 @@
 mod approval;
 mod check;
 mod command;
+mod effect;
 mod environment;
 mod event;
 mod facts;
@@ -11,6 +12,7 @@ mod hold;
 mod ids;
 mod notice;
 mod plan;
+mod replay;
 mod roles;
 mod run;
 mod span;
@@ -18,7 +20,8 @@ mod version;
 
 pub use approval::{Approval, PlannedApproval, Round, Subject};
 pub use check::{Check, Evidence, Verdict};
-pub use command::{Answer, AuditFormat, Command, Selection};
+pub use command::{Answer, AuditFormat, CodeRollback, Command, Selection};
+pub use effect::{Detail, Effect, Inspection, Progress, Receipt};
 pub use environment::{
     ApprovalMode, ApprovalRule, Approvals, Blackout, CommandApprovals, Environment, GateLimits, Notify, OnGateFailure,
     OnInconclusive, Roles, Rule, Safeguards, StepUp, Table, TimeRange, Waits, Weekday, Window,
@@ -30,6 +33,7 @@ pub use hold::{Hold, HoldKind};
 pub use ids::{Actor, BadRunId, RunId, Standing, StepId};
 pub use notice::{Delivery, Destination, Moment};
 pub use plan::{PLAN_VERSION, Plan, PlanDigest, Step, StepKind, World};
+pub use replay::{ArchiveFact, ReplayFact, ReplayOrder, ReplayState};
 pub use roles::{Membership, Memberships, Principal, Role};
 pub use run::{Ended, Outcome, Pause, Phase, Run, SkipRequest, StepProgress, StepStatus};
 pub use span::span;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Command, Destination, OnGateFailure, OnInconclusive, PlannedApproval, Rule, RuleState, StepId, Verdict, Version,
+    Command, Destination, Effect, Inspection, OnGateFailure, OnInconclusive, PlannedApproval, Rule, RuleState, StepId,
+    Verdict, Version,
 };
 
 /// The version of the format below. Plans outlive the binary that wrote them: a change that an older reader would
@@ -134,6 +135,30 @@ pub enum StepKind {
     },
     /// Observe: the checklist of the environment.
     Checklist,
+    /// Act: one effect, observed until it is over.
+    Effect {
+        /// Which.
+        effect: Effect,
+        /// How often it is looked at while it is not over.
+        poll: SignedDuration,
+        /// How long it may take until it counts as failed.
+        patience: SignedDuration,
+    },
+    /// Observe: look once, and judge by checks.
+    Inspect {
+        /// At what.
+        inspection: Inspection,
+    },
+    /// Observe: watch rules for a time and tell what changes. A check that fails is told, and ends nothing.
+    Monitor {
+        /// Which.
+        rules: Vec<Rule>,
+        /// How long.
+        #[serde(rename = "for")]
+        lasting: SignedDuration,
+        /// How often the checks are made.
+        poll: SignedDuration,
+    },
     /// Act: the emergency path, all rules off at once.
     DisableAll {
         /// Which, in order.
@@ -159,11 +184,16 @@ impl Plan {
     /// How long the plan takes when nothing goes wrong, AWS's own time aside.
     pub fn expected(&self) -> SignedDuration {
         self.steps.iter().fold(SignedDuration::ZERO, |sum, step| match &step.kind {
-            StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } => sum.saturating_add(*lasting),
+            StepKind::Watch { lasting, .. }
+            | StepKind::WatchAll { lasting, .. }
+            | StepKind::Monitor { lasting, .. } => sum.saturating_add(*lasting),
             StepKind::Gate { settle, .. } => sum.saturating_add(*settle),
-            StepKind::SetRule { .. } | StepKind::Notify { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => {
-                sum
-            }
+            StepKind::SetRule { .. }
+            | StepKind::Notify { .. }
+            | StepKind::Checklist
+            | StepKind::Effect { .. }
+            | StepKind::Inspect { .. }
+            | StepKind::DisableAll { .. } => sum,
         })
     }
 }
@@ -173,9 +203,14 @@ impl StepKind {
     pub fn acts(&self) -> bool {
         match self {
             Self::SetRule { .. } | Self::DisableAll { .. } => true,
-            Self::Watch { .. } | Self::WatchAll { .. } | Self::Gate { .. } | Self::Notify { .. } | Self::Checklist => {
-                false
-            }
+            Self::Effect { effect, .. } => effect.holds_environment(),
+            Self::Watch { .. }
+            | Self::WatchAll { .. }
+            | Self::Monitor { .. }
+            | Self::Gate { .. }
+            | Self::Notify { .. }
+            | Self::Inspect { .. }
+            | Self::Checklist => false,
         }
     }
 
@@ -183,7 +218,13 @@ impl StepKind {
     pub fn rule(&self) -> Option<&Rule> {
         match self {
             Self::SetRule { rule, .. } | Self::Watch { rule, .. } | Self::Gate { rule, .. } => Some(rule),
-            Self::WatchAll { .. } | Self::Notify { .. } | Self::Checklist | Self::DisableAll { .. } => None,
+            Self::WatchAll { .. }
+            | Self::Monitor { .. }
+            | Self::Notify { .. }
+            | Self::Checklist
+            | Self::Effect { .. }
+            | Self::Inspect { .. }
+            | Self::DisableAll { .. } => None,
         }
     }
 
@@ -197,6 +238,9 @@ impl StepKind {
             Self::Notify { .. } => "Tell stakeholders".to_owned(),
             Self::Gate { rule, .. } => format!("Check {}", rule.name),
             Self::Checklist => "Go through the checklist".to_owned(),
+            Self::Effect { effect, .. } => effect.title(),
+            Self::Inspect { inspection } => inspection.title().to_owned(),
+            Self::Monitor { .. } => "Monitor everything".to_owned(),
             Self::DisableAll { .. } => "Disable all rules".to_owned(),
         }
     }

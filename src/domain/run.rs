@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Actor, Answer, Approval, Change, Check, Command, Delivery, Destination, Event, Facts, Moment, Origin, Plan,
-    PlanDigest, Recorded, Round, RuleOutcome, RuleState, RunId, Step, StepId, StepKind, Subject,
+    PlanDigest, Progress, Receipt, Recorded, Round, RuleOutcome, RuleState, RunId, Step, StepId, StepKind, Subject,
 };
 
 /// How a run ended.
@@ -87,6 +87,10 @@ pub struct StepProgress {
     pub started_at: Option<Timestamp>,
     /// What its act changed, and when that was read back.
     pub applied: Option<(Timestamp, Change)>,
+    /// What shows that its effect was done, and when that was recorded.
+    pub effected: Option<(Timestamp, Receipt)>,
+    /// How far it is: the newest lines, and how it stands.
+    pub progress: Progress,
     /// The checks as last recorded, and when.
     pub checks: Vec<Check>,
     /// When the checks were last recorded, UTC.
@@ -396,6 +400,14 @@ impl Run {
                 self.trouble = None;
                 self.update(step, |progress| progress.applied = Some((at, change.clone())));
             }
+            Event::Effected { step, receipt } => {
+                self.trouble = None;
+                self.update(step, |progress| progress.effected = Some((at, receipt.clone())));
+            }
+            Event::Progressed { step, progress: news } => {
+                self.trouble = None;
+                self.update(step, |progress| progress.progress.add(news));
+            }
             Event::Checked { step, checks } => {
                 self.trouble = None;
                 self.update(step, |progress| {
@@ -616,6 +628,8 @@ impl StepProgress {
             status: StepStatus::Pending,
             started_at: None,
             applied: None,
+            effected: None,
+            progress: Progress::default(),
             checks: Vec::new(),
             checked_at: None,
             finished_at: None,

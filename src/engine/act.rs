@@ -15,6 +15,9 @@ const CALL_TIME: SignedDuration = SignedDuration::from_secs(6);
 
 impl Drive<'_> {
     pub(super) async fn apply(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
+        if matches!(run.step(step).map(|progress| &progress.step.kind), Some(StepKind::Effect { .. })) {
+            return self.effect(place, run, step).await;
+        }
         let Some((bus, rule, from, to)) = set_rule(run, step) else {
             // The emergency path drives its own runs.
             return self.record(vec![could_not_begin("This step is not the engine's.".to_owned())]).await;
@@ -43,7 +46,6 @@ impl Drive<'_> {
         }
     }
 
-    /// Acts, if this run may: it still holds its lease and its environment, and no rollback is under way. None when not.
     async fn act(
         &self,
         place: &Place,
@@ -53,6 +55,17 @@ impl Drive<'_> {
         found: &steps::Found,
         to: RuleState,
     ) -> Result<Option<Result<Change, steps::ActError>>, StoreError> {
+        let act = async |held: Held<'_>| steps::set(&place.aws, &held, bus, rule, found, to).await;
+        self.holding(place, run, act).await
+    }
+
+    /// Acts, if this run may: it still holds its lease and its environment, and no rollback is under way. None when not.
+    pub(super) async fn holding<T>(
+        &self,
+        place: &Place,
+        run: &Run,
+        act: impl AsyncFnOnce(Held<'_>) -> T,
+    ) -> Result<Option<T>, StoreError> {
         let inner = &self.engine.0;
         let now = inner.clock.now();
         let Some(_act) = place.interlock.act().await else {
@@ -71,8 +84,7 @@ impl Drive<'_> {
             }
             return Ok(None);
         }
-        let held = Held::granted(&place.environment.name, Some(run.id));
-        Ok(Some(steps::set(&place.aws, &held, bus, rule, found, to).await))
+        Ok(Some(act(Held::granted(&place.environment.name, Some(run.id))).await))
     }
 
     async fn applied(&self, step: &StepId, change: Change) -> Result<Turn, StoreError> {
@@ -86,7 +98,9 @@ impl Drive<'_> {
     }
 
     pub(super) async fn settle(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
-        let Some((bus, rule, from, to)) = set_rule(run, step) else { return Ok(Turn::Again) };
+        let Some((bus, rule, from, to)) = set_rule(run, step) else {
+            return self.settle_effect(place, run, step).await;
+        };
         match steps::find(&place.aws, bus, rule).await {
             Ok(found) if found.state.is_enabled() == to.is_enabled() && from.is_enabled() != to.is_enabled() => {
                 self.applied(step, from_found(from, found.state, true)).await

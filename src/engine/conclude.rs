@@ -144,7 +144,10 @@ fn cancelled(run: &Run) -> String {
 
 /// Whether this run has changed anything.
 fn acted(run: &Run) -> bool {
-    run.steps.iter().any(|progress| progress.applied.as_ref().is_some_and(|(_, change)| change.changed))
+    run.steps.iter().any(|progress| {
+        progress.applied.as_ref().is_some_and(|(_, change)| change.changed)
+            || progress.effected.as_ref().is_some_and(|(_, receipt)| receipt.changed)
+    })
 }
 
 fn succeeded(run: &Run) -> String {
@@ -162,6 +165,7 @@ fn succeeded(run: &Run) -> String {
         Command::Restore { .. } if run.steps.is_empty() => {
             "Every rule that was enabled before the rollback is enabled already; nothing was changed.".to_owned()
         }
+        _ if run.steps.iter().any(|progress| is_told_by_itself(&progress.step.kind)) => by_steps(run),
         _ => {
             let acts = |progress: &StepProgress| matches!(progress.step.kind, StepKind::SetRule { .. });
             let done = names(run, |progress| acts(progress) && progress.status == StepStatus::Done);
@@ -173,6 +177,21 @@ fn succeeded(run: &Run) -> String {
             }
         }
     }
+}
+
+/// Whether a step's own words tell what came of it.
+fn is_told_by_itself(kind: &StepKind) -> bool {
+    matches!(kind, StepKind::Effect { .. } | StepKind::Inspect { .. } | StepKind::Monitor { .. })
+}
+
+/// What came of the steps, in their own words.
+fn by_steps(run: &Run) -> String {
+    let told = run.steps.iter().filter(|progress| is_told_by_itself(&progress.step.kind));
+    let told: Vec<String> = told
+        .filter(|progress| !progress.summary.is_empty())
+        .map(|progress| format!("{}: {}.", progress.step.kind.title(), progress.summary.trim_end_matches('.')))
+        .collect();
+    if told.is_empty() { "There was nothing to do.".to_owned() } else { told.join(" ") }
 }
 
 fn failed(run: &Run) -> String {
@@ -192,6 +211,12 @@ fn failed(run: &Run) -> String {
         StepKind::WatchAll { .. } => "Something failed while everything was watched".to_owned(),
         StepKind::Notify { .. } => "Not every stakeholder could be told beforehand".to_owned(),
         StepKind::Checklist => "Not every check passes".to_owned(),
+        StepKind::Effect { effect, .. } if failed.status == StepStatus::Unknown => {
+            format!("It is not known how “{}” ended", effect.title())
+        }
+        StepKind::Effect { .. } | StepKind::Inspect { .. } | StepKind::Monitor { .. } => {
+            format!("“{}” failed", failed.step.kind.title())
+        }
         StepKind::DisableAll { .. } => "Not all rules could be disabled".to_owned(),
     };
     let summary = failed.summary.trim_end_matches('.');

@@ -148,7 +148,8 @@ impl Engine {
         }
     }
 
-    pub(super) async fn facts(&self, place: &Place, command: &Command) -> Result<Result<Facts, AwsError>, StoreError> {
+    pub(super) async fn facts(&self, place: &Place, wish: &Wish<'_>) -> Result<Result<Facts, AwsError>, StoreError> {
+        let command = wish.command;
         let rules = runbook::rules_of(command, &place.environment);
         let now = self.0.clock.now();
         let mut facts = match place.aws.observe(&place.environment, &rules, now).await {
@@ -233,6 +234,8 @@ impl Drive<'_> {
             Next::Lock => self.lock(&run).await,
             Next::Clear => self.clear(place, &run).await,
             Next::Publish { moment, to } => self.publish(place, &run, moment, to).await,
+            Next::Observe(step) => self.observe(place, &run, &step, false).await,
+            Next::Stop(step) => self.observe(place, &run, &step, true).await,
             Next::Check { step, decide } => self.check(place, &run, &step, decide).await,
             Next::Apply(step) => self.apply(place, &run, &step).await,
             Next::Settle(step) => self.settle(place, &run, &step).await,
@@ -284,7 +287,7 @@ impl Drive<'_> {
     /// The plan as the world is now, or what its absence led to.
     async fn prepared(&self, place: &Place, run: &Run) -> Result<Result<Preview, Turn>, StoreError> {
         let start = start_of(run, self.engine.0.clock.now());
-        let wish = Wish { command: &run.command, actor: &run.actor, start };
+        let wish = Wish { command: &run.command, actor: &run.actor, run: Some(run), start };
         Ok(match self.engine.prepare(place, &wish).await? {
             Ok(Ok(prepared)) => Ok(prepared),
             Ok(Err((facts, no_plan))) => {
@@ -298,7 +301,8 @@ impl Drive<'_> {
     /// The pause that a freeze puts before a step that acts. A freeze closes the environment to runs that are under way
     /// too; what they have begun is finished and watched.
     async fn frozen(&self, run: &Run, step: &StepId) -> Result<Option<Event>, StoreError> {
-        if !run.step(step).is_some_and(|progress| progress.step.kind.acts()) {
+        // What stops something is never held up.
+        if run.command.is_emergency() || !run.step(step).is_some_and(|progress| progress.step.kind.acts()) {
             return Ok(None);
         }
         let inner = &self.engine.0;
@@ -346,7 +350,10 @@ impl Drive<'_> {
             StepKind::Watch { rule, also, .. } => {
                 self.gates(place, run, std::iter::once(rule).chain(also), asked_at).await
             }
-            StepKind::WatchAll { rules, .. } => self.gates(place, run, rules, asked_at).await,
+            StepKind::WatchAll { rules, .. } | StepKind::Monitor { rules, .. } => {
+                self.gates(place, run, rules, asked_at).await
+            }
+            StepKind::Inspect { inspection } => self.engine.inspect(place, run, step, *inspection, asked_at).await?,
             StepKind::Gate { rule, .. } => self.gates(place, run, [rule], asked_at).await,
             _ => return Ok(Turn::Again),
         };

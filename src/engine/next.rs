@@ -6,7 +6,7 @@ use super::{approval, later};
 use crate::checks::gate;
 use crate::domain::{
     Actor, Answer, Check, Command, Destination, Environment, Event, Moment, OnGateFailure, OnInconclusive, Plan, Run,
-    Step, StepId, StepKind, StepProgress, StepStatus, Verdict,
+    Step, StepId, StepKind, StepProgress, StepStatus, Verdict, span,
 };
 
 /// The next thing to do.
@@ -31,6 +31,10 @@ pub enum Next {
     Apply(StepId),
     /// The run is to stop, but it is not known whether the step's act happened: find out, without acting.
     Settle(StepId),
+    /// Look how far the effect of the step is.
+    Observe(StepId),
+    /// The run is to stop: stop the effect of the step that is under way.
+    Stop(StepId),
     /// Make the checks of the step. `decide` says that their time has come: the result is the step's.
     Check {
         /// Which step.
@@ -57,6 +61,8 @@ pub fn next(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, 
         | Next::Publish { .. }
         | Next::Apply(_)
         | Next::Settle(_)
+        | Next::Observe(_)
+        | Next::Stop(_)
         | Next::Check { .. }
         | Next::Undo(_) => true,
         Next::Lock | Next::Record(_) | Next::Wait(_) | Next::Conclude | Next::Ended => false,
@@ -83,14 +89,7 @@ fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>
         };
     }
     if run.cancel.is_some() || run.preempted.is_some() {
-        return match run.current() {
-            Some(StepProgress { step, status: StepStatus::Running, applied: None, .. })
-                if matches!(step.kind, StepKind::SetRule { .. }) =>
-            {
-                Next::Settle(step.id.clone())
-            }
-            Some(_) | None => Next::Conclude,
-        };
+        return stopping(run, polled_at, now);
     }
     if run.waiting_for.is_some() {
         return Next::Lock;
@@ -109,6 +108,31 @@ fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>
     match (carry_out(run, &planned.0, environment, polled_at, now), skip) {
         (Next::Wait(until), Some(skip)) => Next::Wait(until.min(skip)),
         (next, _) => next,
+    }
+}
+
+/// A run that is to stop finds out about an act in flight, stops an effect under way, and ends.
+fn stopping(run: &Run, polled_at: Option<Timestamp>, now: Timestamp) -> Next {
+    let Some(current) = run.current().filter(|current| current.status == StepStatus::Running) else {
+        return Next::Conclude;
+    };
+    let step = || current.step.id.clone();
+    match &current.step.kind {
+        StepKind::SetRule { .. } if current.applied.is_none() => Next::Settle(step()),
+        StepKind::Effect { .. } if current.effected.is_none() => Next::Settle(step()),
+        StepKind::Effect { poll, .. } => match due(current, *poll, Timestamp::MAX, polled_at, now) {
+            Some(_) => Next::Stop(step()),
+            None => Next::Wait(next_look(*poll, Timestamp::MAX, polled_at, now)),
+        },
+        StepKind::SetRule { .. }
+        | StepKind::Watch { .. }
+        | StepKind::WatchAll { .. }
+        | StepKind::Monitor { .. }
+        | StepKind::Gate { .. }
+        | StepKind::Notify { .. }
+        | StepKind::Checklist
+        | StepKind::Inspect { .. }
+        | StepKind::DisableAll { .. } => Next::Conclude,
     }
 }
 
@@ -142,8 +166,11 @@ fn carry_out(run: &Run, plan: &Plan, environment: &Environment, polled_at: Optio
     match &current.step.kind {
         StepKind::SetRule { .. } | StepKind::DisableAll { .. } => Next::Apply(current.step.id.clone()),
         StepKind::Notify { .. } => told_beforehand(run, current, now),
-        StepKind::Checklist => Next::Check { step: current.step.id.clone(), decide: true },
-        StepKind::Watch { lasting, poll, .. } | StepKind::WatchAll { lasting, poll, .. } => {
+        StepKind::Checklist | StepKind::Inspect { .. } => Next::Check { step: current.step.id.clone(), decide: true },
+        StepKind::Effect { poll, patience, .. } => effect(current, *poll, *patience, polled_at, now),
+        StepKind::Watch { lasting, poll, .. }
+        | StepKind::WatchAll { lasting, poll, .. }
+        | StepKind::Monitor { lasting, poll, .. } => {
             let end = later(started, *lasting);
             match due(current, *poll, end, polled_at, now) {
                 Some(check) => check,
@@ -154,6 +181,26 @@ fn carry_out(run: &Run, plan: &Plan, environment: &Environment, polled_at: Optio
             }
         }
         StepKind::Gate { settle, .. } => gate(plan, current, environment, *settle, started, polled_at, now),
+    }
+}
+
+/// An effect: done once, then looked at until it is over or has taken too long.
+fn effect(
+    current: &StepProgress,
+    poll: SignedDuration,
+    patience: SignedDuration,
+    polled_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Next {
+    let Some((since, _)) = &current.effected else { return Next::Apply(current.step.id.clone()) };
+    let end = later(*since, patience);
+    match due(current, poll, end, polled_at, now) {
+        Some(_) => Next::Observe(current.step.id.clone()),
+        None if now >= end => {
+            let summary = format!("not over after {}: {}", span(patience), current.progress.now);
+            Next::Record(vec![finished(&current.step, StepStatus::Unknown, summary.trim_end_matches([':', ' ']))])
+        }
+        None => Next::Wait(next_look(poll, end, polled_at, now)),
     }
 }
 
@@ -234,12 +281,14 @@ pub(super) fn after_failure(
     now: Timestamp,
 ) -> Next {
     let gate = matches!(failed.step.kind, StepKind::Watch { .. } | StepKind::WatchAll { .. } | StepKind::Gate { .. });
+    // What may have been done and may not be done twice is a person's to decide, wherever that is.
+    let doubtful = matches!(failed.step.kind, StepKind::Effect { .. }) && failed.status == StepStatus::Unknown;
     let undoable = run.to_undo().next().is_some();
     match (&failed.question, &failed.answer) {
         _ if gate && undoable && plan.on_gate_failure == OnGateFailure::Disable => {
             Next::Record(vec![Event::Undoing { reason: failed.summary.clone() }])
         }
-        (None, None) if plan.approval.is_some() => {
+        (None, None) if plan.approval.is_some() || doubtful => {
             let undo = if undoable { "undo what this run did, " } else { "" };
             let summary = failed.summary.trim_end_matches('.');
             Next::Record(vec![Event::Asked {
@@ -313,7 +362,7 @@ pub fn judge(
     if counted_on || !same_findings(&progress.checks, &checks) || (decide && progress.checks != checks) {
         events.push(Event::Checked { step: step.clone(), checks: checks.clone() });
     }
-    if let StepKind::Checklist = progress.step.kind {
+    if let StepKind::Checklist | StepKind::Inspect { .. } = progress.step.kind {
         let status = match verdict {
             Verdict::Pass => StepStatus::Done,
             Verdict::Fail => StepStatus::Failed,
@@ -325,6 +374,7 @@ pub fn judge(
         return events;
     }
     match verdict {
+        Verdict::Fail if matches!(progress.step.kind, StepKind::Monitor { .. }) => {}
         Verdict::Fail => events.push(finished(&progress.step, StepStatus::Failed, &reasons(&checks, Verdict::Fail))),
         Verdict::Pass if decide => events.push(finished(&progress.step, StepStatus::Done, "healthy")),
         Verdict::Inconclusive if decide => events.push(inconclusive(progress, environment, &checks, now)),
@@ -382,8 +432,10 @@ fn same_values(before: &[Check], after: &[Check]) -> bool {
 /// Whether it is time to record again how much traffic was seen: a dozen times in a wait, and at its end. An hour that is
 /// watched every minute must not fill the journal with what people do not read.
 fn counts(progress: &StepProgress, now: Timestamp) -> bool {
-    let (StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } | StepKind::Gate { settle: lasting, .. }) =
-        progress.step.kind
+    let (StepKind::Watch { lasting, .. }
+    | StepKind::WatchAll { lasting, .. }
+    | StepKind::Monitor { lasting, .. }
+    | StepKind::Gate { settle: lasting, .. }) = progress.step.kind
     else {
         return true;
     };

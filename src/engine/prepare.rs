@@ -46,6 +46,9 @@ pub enum PreviewError {
 pub(super) struct Wish<'a> {
     pub(super) command: &'a Command,
     pub(super) actor: &'a Actor,
+    /// The run that it is for; none for a preview.
+    #[expect(dead_code, reason = "a deployment's change set is named after its run")]
+    pub(super) run: Option<&'a Run>,
     pub(super) start: Timestamp,
 }
 
@@ -64,7 +67,7 @@ impl Engine {
             Command::Promote { at: Some(at), .. } => *at,
             _ => now,
         };
-        let wish = Wish { command, actor, start };
+        let wish = Wish { command, actor, run: None, start };
         self.prepare(place, &wish).await??.map_err(|(_, no_plan)| no_plan.into())
     }
 
@@ -74,7 +77,7 @@ impl Engine {
         place: &Place,
         wish: &Wish<'_>,
     ) -> Result<Result<Prepared, AwsError>, StoreError> {
-        let facts = match self.facts(place, wish.command).await? {
+        let facts = match self.facts(place, wish).await? {
             Ok(facts) => facts,
             Err(error) => return Ok(Err(error)),
         };

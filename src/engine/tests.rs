@@ -166,6 +166,7 @@ fn play(world: &World) -> Told {
             Next::Settle(step) => {
                 vec![Event::Finished { step, status: StepStatus::Already, summary: String::new() }]
             }
+            Next::Observe(step) | Next::Stop(step) => panic!("{step} has no effect that takes time"),
             Next::Undo(step) => {
                 assert!(run.preempted.is_none(), "a rollback has turned everything off already");
                 let progress = run.step(&step).unwrap();

@@ -163,11 +163,22 @@ fn weight(command: &Command) -> Weight {
         | Command::Disable { .. }
         | Command::Rollback { .. }
         | Command::Restore { .. }
-        | Command::Promote { .. } => Weight::Acts,
+        | Command::Promote { .. }
+        | Command::Deploy { .. }
+        | Command::Recover { .. }
+        | Command::CodeRollback { .. }
+        | Command::Smoke { .. }
+        | Command::HardStop { .. }
+        | Command::Subscribe { .. }
+        | Command::TestAlarm { .. }
+        | Command::ReplayStart { .. }
+        | Command::Redrive { .. } => Weight::Acts,
         Command::Cancel { .. }
         | Command::Reject { .. }
         | Command::Object { .. }
         | Command::Pause { .. }
+        | Command::MonitorStop { .. }
+        | Command::ReplayCancel { .. }
         | Command::Hold { .. }
         | Command::Escalate { .. } => Weight::Stops,
         Command::Answer { .. }
@@ -179,6 +190,13 @@ fn weight(command: &Command) -> Weight {
         | Command::Release { .. }
         | Command::Enrol { reset: Some(_) } => Weight::Steers,
         Command::Verify { .. }
+        | Command::Versions { .. }
+        | Command::Subscriptions { .. }
+        | Command::Monitor { .. }
+        | Command::ReplayStatus { .. }
+        | Command::ReplayList { .. }
+        | Command::Dlq { .. }
+        | Command::Doctor { .. }
         | Command::Status { .. }
         | Command::Runs { .. }
         | Command::Show { .. }
@@ -290,7 +308,7 @@ fn check_role(request: &Request<'_>, weight: Weight, notes: &mut Vec<String>) ->
             command_word: request.house.command_word.clone(),
         }),
         (Belongs::Unknown(_), Weight::Reads) => Ok(()),
-        (Belongs::Unknown(why), Weight::Acts) if matches!(command, Command::Rollback { .. }) => {
+        (Belongs::Unknown(why), Weight::Acts) if command.is_emergency() => {
             notes.push(format!("Slack could not say whether {} is a responder: {why}", user(&request.person.actor)));
             Ok(())
         }
@@ -304,7 +322,7 @@ fn check_role(request: &Request<'_>, weight: Weight, notes: &mut Vec<String>) ->
 fn check_certainty(request: &Request<'_>, weight: Weight) -> Result<(), Refusal> {
     let careful = request.environment.filter(|there| there.approval == ApprovalRule::Required);
     match (careful, &request.person.standing, weight) {
-        _ if matches!(request.command, Command::Rollback { .. }) => Ok(()),
+        _ if request.command.is_emergency() => Ok(()),
         (Some(environment), Standing::Unknown(why), Weight::Steers | Weight::Acts) => {
             Err(cannot_say(request, environment, why))
         }

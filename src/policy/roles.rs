@@ -34,11 +34,28 @@ pub(super) fn asks(command: &Command) -> Asks {
         | Command::Runs { .. }
         | Command::Show { .. }
         | Command::Plan { .. }
+        | Command::Versions { .. }
+        | Command::Subscriptions { .. }
+        | Command::Monitor { .. }
+        | Command::ReplayStatus { .. }
+        | Command::ReplayList { .. }
+        | Command::Dlq { .. }
+        | Command::Doctor { .. }
         | Command::Audit { .. } => Asks::OneOf(&[Role::Viewer]),
         Command::Enable { .. }
         | Command::Disable { .. }
         | Command::Restore { .. }
         | Command::Promote { .. }
+        | Command::Deploy { .. }
+        | Command::Recover { .. }
+        | Command::CodeRollback { .. }
+        | Command::Smoke { .. }
+        | Command::Subscribe { .. }
+        | Command::TestAlarm { .. }
+        | Command::MonitorStop { .. }
+        | Command::ReplayStart { .. }
+        | Command::ReplayCancel { .. }
+        | Command::Redrive { .. }
         | Command::Cancel { .. }
         | Command::Answer { .. }
         | Command::Pause { .. }
@@ -46,7 +63,7 @@ pub(super) fn asks(command: &Command) -> Asks {
         | Command::Retry { .. }
         | Command::Skip { .. }
         | Command::Escalate { .. } => Asks::OneOf(&[Role::Operator]),
-        Command::Rollback { .. } => Asks::OneOf(&[Role::Responder]),
+        Command::Rollback { .. } | Command::HardStop { .. } => Asks::OneOf(&[Role::Responder]),
         Command::Hold { kind: HoldKind::Freeze, .. } => Asks::OneOf(&[Role::Operator, Role::Responder, Role::Admin]),
         Command::Hold { kind: HoldKind::Lock, .. } | Command::Release { .. } => {
             Asks::OneOf(&[Role::Operator, Role::Admin])

@@ -97,9 +97,30 @@ impl Requests {
                 | Command::Disable { .. }
                 | Command::Restore { .. }
                 | Command::Promote { .. }
+                | Command::Deploy { .. }
+                | Command::Recover { .. }
+                | Command::CodeRollback { .. }
+                | Command::Smoke { .. }
+                | Command::HardStop { .. }
+                | Command::Subscribe { .. }
+                | Command::TestAlarm { .. }
+                | Command::Monitor { .. }
+                | Command::ReplayStart { .. }
+                | Command::Dlq { .. }
+                | Command::Redrive { .. }
+                | Command::Doctor { .. }
                 | Command::Verify { .. },
                 _,
             ) => self.start(asked, &permit).await,
+            (
+                Command::Versions { .. }
+                | Command::Subscriptions { .. }
+                | Command::MonitorStop { .. }
+                | Command::ReplayStatus { .. }
+                | Command::ReplayCancel { .. }
+                | Command::ReplayList { .. },
+                _,
+            ) => Ok(Response::Refuse(view::refusal("This version of Alch cannot do that yet."))),
             (Command::Rollback { .. }, _) => match environment {
                 Some(environment) => Ok(self.roll_back(asked, environment).await),
                 None => Err(StoreError::NoRun),

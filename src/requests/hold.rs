@@ -24,7 +24,7 @@ struct Decided {
 impl Requests {
     /// Who is kept from acting in the environment now, and by what.
     pub(super) async fn kept_out(&self, asked: &Asked, environment: &str) -> Result<Option<Message>, StoreError> {
-        if !asked.command.acts() || matches!(asked.command, Command::Rollback { .. }) {
+        if !asked.command.acts() || asked.command.is_emergency() {
             return Ok(None);
         }
         let now = self.0.engine.clock().now();

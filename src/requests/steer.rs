@@ -250,6 +250,9 @@ fn skippable(run: &Run) -> Option<&StepProgress> {
             && match progress.step.kind {
                 StepKind::Watch { .. } | StepKind::WatchAll { .. } | StepKind::Gate { .. } => true,
                 StepKind::SetRule { .. }
+                | StepKind::Effect { .. }
+                | StepKind::Inspect { .. }
+                | StepKind::Monitor { .. }
                 | StepKind::Notify { .. }
                 | StepKind::Checklist
                 | StepKind::DisableAll { .. } => false,

@@ -5,8 +5,8 @@ mod restore;
 pub mod steps;
 
 use crate::domain::{
-    ApprovalMode, ApprovalRule, Command, Destination, Environment, Facts, PLAN_VERSION, Plan, PlannedApproval, Rule,
-    RuleState, Selection, Step, StepId, StepKind,
+    ApprovalMode, Command, Destination, Environment, Facts, PLAN_VERSION, Plan, PlannedApproval, Rule, RuleState,
+    Selection, Step, StepId, StepKind,
 };
 
 /// Why there is no plan. The text is for people.
@@ -55,7 +55,7 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
         _ => return Err(NoPlan::NotAFlow(command.name())),
     };
     let steps = if command.acts() { guarded(steps, command, environment) } else { steps };
-    let approval = needs_approval(command, environment).then(|| PlannedApproval {
+    let approval = environment.needs_approval(command).then(|| PlannedApproval {
         needed: environment.approvals_needed(command.name()),
         expires: environment.approvals.expires,
     });
@@ -71,11 +71,6 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
     })
 }
 
-/// Whether people have to approve the command's plan before anything acts. A rollback waits for nobody.
-pub fn needs_approval(command: &Command, environment: &Environment) -> bool {
-    environment.approval == ApprovalRule::Required && command.acts() && !matches!(command, Command::Rollback { .. })
-}
-
 /// Who is told of what acts in an environment.
 pub fn destinations(environment: &Environment) -> Vec<Destination> {
     let slack = environment.notify.slack.iter().cloned().map(Destination::Slack);
@@ -85,14 +80,14 @@ pub fn destinations(environment: &Environment) -> Vec<Destination> {
 /// What production adds to a flow: stakeholders are told first, each act asks where it is to, and everything is watched
 /// on at the end.
 fn guarded(steps: Vec<Step>, command: &Command, environment: &Environment) -> Vec<Step> {
-    if steps.is_empty() || matches!(command, Command::Rollback { .. }) {
+    if steps.is_empty() || command.is_emergency() {
         return steps;
     }
     let mut guarded = Vec::new();
     if !destinations(environment).is_empty() {
         guarded.push(step("notify", StepKind::Notify { patience: environment.notify.patience }));
     }
-    let each = needs_approval(command, environment) && environment.approval_mode(command.name()) == ApprovalMode::Each;
+    let each = environment.needs_approval(command) && environment.approval_mode(command.name()) == ApprovalMode::Each;
     guarded.extend(steps.into_iter().map(|step| Step { needs_person: each && step.kind.acts(), ..step }));
     let rules: Vec<Rule> = guarded
         .iter()
@@ -116,9 +111,18 @@ fn guarded(steps: Vec<Step>, command: &Command, environment: &Environment) -> Ve
 pub fn rules_of<'a>(command: &Command, environment: &'a Environment) -> Vec<&'a Rule> {
     match command {
         Command::Enable { rules, .. } | Command::Disable { rules, .. } => selected(rules, environment),
-        Command::Restore { .. } | Command::Verify { .. } | Command::Rollback { .. } | Command::Promote { .. } => {
-            environment.rules.iter().collect()
-        }
+        Command::Restore { .. }
+        | Command::Verify { .. }
+        | Command::Rollback { .. }
+        | Command::Promote { .. }
+        | Command::Deploy { .. }
+        | Command::Recover { .. }
+        | Command::CodeRollback { .. }
+        | Command::Smoke { .. }
+        | Command::HardStop { .. }
+        | Command::ReplayStart { .. }
+        | Command::Redrive { .. }
+        | Command::Monitor { .. } => environment.rules.iter().collect(),
         _ => Vec::new(),
     }
 }

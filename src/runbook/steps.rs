@@ -1,4 +1,7 @@
-//! What the acting steps do to AWS: apply, settle and undo. Each says how a repeat is made harmless.
+//! What the acting steps do to AWS: apply, settle and undo. Each says how a repeat is made harmless. Here rules; the
+//! effects of other steps are in [`effects`].
+
+pub mod effects;
 
 use std::time::{Duration, Instant};
 

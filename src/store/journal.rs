@@ -283,7 +283,7 @@ impl Store {
     pub async fn recent_changes(&self, environment: &str, limit: i64) -> Result<Vec<Run>> {
         let rows = sqlx::query(
             "SELECT id FROM runs WHERE environment = $1 AND EXISTS (SELECT 1 FROM events
-                 WHERE events.run_id = runs.id AND events.kind IN ('applied', 'rules_disabled'))
+                 WHERE events.run_id = runs.id AND events.kind IN ('applied', 'effected', 'rules_disabled'))
              ORDER BY id DESC LIMIT $2",
         )
         .bind(environment.to_owned())

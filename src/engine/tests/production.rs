@@ -258,6 +258,7 @@ fn play_production(world: &Production) -> Run {
                 ]
             }
             Next::Settle(step) => vec![Event::Finished { step, status: StepStatus::Already, summary: String::new() }],
+            Next::Observe(step) | Next::Stop(step) => panic!("{step} has no effect that takes time"),
             Next::Undo(step) => {
                 let progress = run.step(&step).unwrap();
                 let (rule, back) = (progress.step.kind.rule().unwrap(), progress.step.undo.unwrap());

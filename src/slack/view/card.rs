@@ -230,7 +230,11 @@ fn ahead(kind: &StepKind) -> String {
             format!("is {} already", to.word())
         }
         StepKind::SetRule { from, to, .. } => format!("{} → {}", from.word(), to.word()),
-        StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } => words::span(*lasting),
+        StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } | StepKind::Monitor { lasting, .. } => {
+            words::span(*lasting)
+        }
+        StepKind::Effect { .. } => "then observed until it is over".to_owned(),
+        StepKind::Inspect { .. } => "look, and judge".to_owned(),
         StepKind::Notify { .. } => "before anything acts".to_owned(),
         StepKind::Gate { settle, .. } => format!("gate after {}", words::span(*settle)),
         StepKind::Checklist => "look at everything".to_owned(),
@@ -239,6 +243,12 @@ fn ahead(kind: &StepKind) -> String {
 }
 
 fn under_way(run: &Run, progress: &StepProgress, now: Timestamp) -> Markup {
+    if let (StepKind::Effect { .. }, news) = (&progress.step.kind, &progress.progress)
+        && !news.now.is_empty()
+    {
+        let share = news.permille.map(|share| md!(" {}", permille_bar(share))).unwrap_or_default();
+        return md!("{}{}", clip(&news.now, MAX_STEP_TEXT), share);
+    }
     let Some(window) = window(run, progress) else { return md!("running") };
     let elapsed = words::between(window.from, now).max(SignedDuration::ZERO);
     if elapsed >= window.lasting {
@@ -253,11 +263,17 @@ fn result(progress: &StepProgress) -> String {
     let said = match (&progress.applied, &progress.step.kind) {
         (Some((_, change)), _) => Some(words::change(change)),
         (None, StepKind::Gate { .. }) => words::live_numbers(&progress.checks),
-        (None, StepKind::Checklist) => Some(clip(&progress.summary, MAX_STEP_TEXT)),
+        (None, StepKind::Checklist | StepKind::Effect { .. } | StepKind::Inspect { .. }) => {
+            Some(clip(&progress.summary, MAX_STEP_TEXT))
+        }
         (None, StepKind::Notify { .. }) => Some(clip(&progress.summary, MAX_STEP_TEXT)),
         (
             None,
-            StepKind::SetRule { .. } | StepKind::Watch { .. } | StepKind::WatchAll { .. } | StepKind::DisableAll { .. },
+            StepKind::SetRule { .. }
+            | StepKind::Watch { .. }
+            | StepKind::WatchAll { .. }
+            | StepKind::Monitor { .. }
+            | StepKind::DisableAll { .. },
         ) => took.map(words::span),
     };
     said.filter(|said| !said.is_empty()).map(|said| format!(": {said}")).unwrap_or_default()
@@ -266,8 +282,11 @@ fn result(progress: &StepProgress) -> String {
 fn already(progress: &StepProgress) -> String {
     match &progress.step.kind {
         StepKind::SetRule { to, .. } => format!("was {} already", to.word()),
+        StepKind::Effect { .. } => progress.summary.clone(),
         StepKind::Watch { .. }
         | StepKind::WatchAll { .. }
+        | StepKind::Monitor { .. }
+        | StepKind::Inspect { .. }
         | StepKind::Notify { .. }
         | StepKind::Gate { .. }
         | StepKind::Checklist
@@ -293,7 +312,9 @@ fn window(run: &Run, progress: &StepProgress) -> Option<Window> {
     }
     let from = progress.waiting_on_since.or(progress.started_at)?;
     let lasting = match &progress.step.kind {
-        StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } => *lasting,
+        StepKind::Watch { lasting, .. } | StepKind::WatchAll { lasting, .. } | StepKind::Monitor { lasting, .. } => {
+            *lasting
+        }
         // A person said to wait on: as long again as the rule was watched.
         StepKind::Gate { rule, settle, .. } if progress.waiting_on_since.is_some() => run
             .steps
@@ -304,21 +325,35 @@ fn window(run: &Run, progress: &StepProgress) -> Option<Window> {
                 | StepKind::SetRule { .. }
                 | StepKind::Gate { .. }
                 | StepKind::WatchAll { .. }
+                | StepKind::Monitor { .. }
+                | StepKind::Effect { .. }
+                | StepKind::Inspect { .. }
                 | StepKind::Notify { .. }
                 | StepKind::Checklist
                 | StepKind::DisableAll { .. } => None,
             })
             .unwrap_or(*settle),
         StepKind::Gate { settle, .. } => *settle,
-        StepKind::SetRule { .. } | StepKind::Notify { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => {
-            return None;
-        }
+        StepKind::SetRule { .. }
+        | StepKind::Notify { .. }
+        | StepKind::Checklist
+        | StepKind::Effect { .. }
+        | StepKind::Inspect { .. }
+        | StepKind::DisableAll { .. } => return None,
     };
     (lasting > SignedDuration::ZERO).then_some(Window { from, lasting })
 }
 
+/// How far something is, in thousandths, as a bar with its percentage.
+pub fn permille_bar(permille: u16) -> String {
+    format!("{} {} %", share_bar(f64::from(permille) / 1000.0), permille / 10)
+}
+
 fn bar(elapsed: SignedDuration, total: SignedDuration) -> String {
-    let share = elapsed.as_secs_f64() / total.as_secs_f64().max(1.0);
+    share_bar(elapsed.as_secs_f64() / total.as_secs_f64().max(1.0))
+}
+
+fn share_bar(share: f64) -> String {
     let full = (1..=BAR).filter(|cell| f64::from(*cell) <= share * f64::from(BAR)).count();
     (0..BAR as usize).map(|cell| if cell < full { '▓' } else { '░' }).collect()
 }

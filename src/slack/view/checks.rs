@@ -202,7 +202,10 @@ pub fn checklist(run: &Run, progress: &StepProgress) -> Draft {
     let checks = &progress.checks;
     let mut draft = Draft::new();
     let passed = checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
-    let name = md!("Checklist of {}", &run.environment).bold();
+    let name = match &progress.step.kind {
+        StepKind::Inspect { inspection } => md!("{} of {}", inspection.title(), &run.environment).bold(),
+        _ => md!("Checklist of {}", &run.environment).bold(),
+    };
     let mark = words::step_mark(progress.status).0;
     draft.section(md!("{} {}: {} of {} pass", mark, name, passed, checks.len()));
     draft.section(Markup::prose(&clip(&progress.summary, 900)));

@@ -17,6 +17,7 @@ mod modals;
 mod notices;
 mod plain;
 mod plan;
+mod progress;
 mod reply;
 mod second_factor;
 mod show;

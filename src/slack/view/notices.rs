@@ -149,9 +149,13 @@ pub fn gates(run: &Run) -> Option<Markup> {
             StepKind::Gate { .. } | StepKind::WatchAll { .. } => progress.status.is_over(),
             // The gate speaks for a watch that went well.
             StepKind::Watch { .. } => progress.status.is_over() && progress.status != StepStatus::Done,
-            StepKind::SetRule { .. } | StepKind::Notify { .. } | StepKind::Checklist | StepKind::DisableAll { .. } => {
-                false
-            }
+            StepKind::SetRule { .. }
+            | StepKind::Notify { .. }
+            | StepKind::Checklist
+            | StepKind::Effect { .. }
+            | StepKind::Inspect { .. }
+            | StepKind::Monitor { .. }
+            | StepKind::DisableAll { .. } => false,
         })
         .collect();
     let passes = |progress: &&&StepProgress| matches!(progress.status, StepStatus::Done | StepStatus::Already);

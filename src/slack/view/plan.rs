@@ -33,10 +33,12 @@ pub fn message(
     environment: Option<&Environment>,
 ) -> Option<Draft> {
     let speaks_itself = plan.steps.iter().all(|step| match step.kind {
-        StepKind::Checklist | StepKind::DisableAll { .. } => true,
+        StepKind::Checklist | StepKind::Inspect { .. } | StepKind::DisableAll { .. } => true,
         StepKind::SetRule { .. }
         | StepKind::Watch { .. }
         | StepKind::WatchAll { .. }
+        | StepKind::Monitor { .. }
+        | StepKind::Effect { .. }
         | StepKind::Notify { .. }
         | StepKind::Gate { .. } => false,
     });

@@ -51,6 +51,8 @@ pub fn is_signal(event: &Event) -> bool {
         | Event::Locked
         | Event::Started { .. }
         | Event::Applied { .. }
+        | Event::Effected { .. }
+        | Event::Progressed { .. }
         | Event::Checked { .. }
         | Event::Finished { .. }
         | Event::Troubled { .. }
@@ -252,7 +254,7 @@ pub fn watched(run: &Run) -> Markup {
     let running = run.steps.iter().find(|progress| progress.status == StepStatus::Running);
     match running.map(|progress| &progress.step.kind) {
         Some(StepKind::Watch { rule, .. } | StepKind::Gate { rule, .. }) => md!("Still watched: {}", &rule.name),
-        Some(StepKind::WatchAll { rules, .. }) => {
+        Some(StepKind::WatchAll { rules, .. } | StepKind::Monitor { rules, .. }) => {
             let names = rules.iter().take(12).map(|rule| Markup::from(clip(&rule.name, 60)));
             md!("Still watched: {}", Markup::join(names, ", "))
         }
@@ -260,6 +262,8 @@ pub fn watched(run: &Run) -> Markup {
             kind @ (StepKind::SetRule { .. }
             | StepKind::Notify { .. }
             | StepKind::Checklist
+            | StepKind::Effect { .. }
+            | StepKind::Inspect { .. }
             | StepKind::DisableAll { .. }),
         ) => {
             md!("Under way: {}", clip(&kind.title(), 90))

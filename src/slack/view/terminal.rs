@@ -66,6 +66,15 @@ pub fn said(event: &Event, run: &Run) -> String {
                 format!("{rule} was {} already", change.to.word())
             }
         }
+        Event::Effected { step, receipt } => {
+            let already = if receipt.changed { "" } else { " (nothing was changed)" };
+            format!("{}: {}{already}", title(run, step), receipt.said)
+        }
+        Event::Progressed { step, progress } => {
+            let share = progress.permille.map(|share| format!(" ({} %)", share / 10)).unwrap_or_default();
+            let lines: String = progress.lines.iter().map(|line| format!("; {line}")).collect();
+            format!("{}: {}{share}{lines}", title(run, step), progress.now)
+        }
         Event::Checked { checks, .. } => format!("checked: {}", tally(checks)),
         Event::Finished { step, status, summary } => {
             let tail = if summary.is_empty() { String::new() } else { format!(": {summary}") };

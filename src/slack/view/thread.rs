@@ -4,13 +4,15 @@
 //! event and nothing later, so it never changes once it is posted, and posting on after a restart is comparing keys.
 //! Steps that go well are silent where the gate speaks for them.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::approval::{self, Question};
 use super::blocks::Draft;
 use super::markup::{Markup, clip, md};
 use super::signals::{self, Signal};
-use super::{ViewContext, buttons, card, checks, notices, plan, words};
+use super::{ViewContext, buttons, card, checks, notices, plan, progress, words};
 use crate::domain::{
     Change, Check, Command, Environment, Event, Hold, HoldKind, Moment, Outcome, Recorded, RuleState, Run, StepId,
     StepKind, StepProgress, StepStatus, Subject, Verdict,
@@ -39,11 +41,16 @@ pub struct ThreadMessage {
 pub fn thread(journal: &[Recorded], context: &ViewContext<'_>) -> Vec<ThreadMessage> {
     let Some((first, rest)) = journal.split_first() else { return Vec::new() };
     let Some(run) = Run::from_journal(std::slice::from_ref(first)) else { return Vec::new() };
-    let mut teller = Teller { run, context, plans: 0, trouble_told: None, questions: Vec::new() };
+    let mut teller =
+        Teller { run, context, plans: 0, trouble_told: None, questions: Vec::new(), progressed: BTreeSet::new() };
     let told: Vec<Told> = rest.iter().filter_map(|recorded| teller.tell(recorded)).collect();
     let Teller { run, questions, .. } = teller;
     let render = |told| match told {
         Told::Once(message) => Some(message),
+        Told::Progress { key, step } => {
+            let message = progress::message(&run, &step)?;
+            Some(ThreadMessage { key, message, broadcast: false, live: true })
+        }
         Told::Live { key, question } => {
             let message = approval::message(questions.get(question)?, &run, context)?;
             Some(ThreadMessage { key, message, broadcast: false, live: true })
@@ -60,6 +67,11 @@ enum Told {
         key: String,
         question: usize,
     },
+    /// The progress of a step, rendered when the whole journal is known.
+    Progress {
+        key: String,
+        step: StepId,
+    },
 }
 
 /// Walks through a journal and knows no more of the run than had happened at each event.
@@ -70,6 +82,8 @@ struct Teller<'a> {
     /// When the trouble began that was told last.
     trouble_told: Option<Timestamp>,
     questions: Vec<Question>,
+    /// The steps whose progress has a message.
+    progressed: BTreeSet<StepId>,
 }
 
 impl Teller<'_> {
@@ -97,6 +111,11 @@ impl Teller<'_> {
             self.run.apply(recorded);
             if let Event::ApprovalAsked { .. } = event {
                 return self.ask(recorded.seq);
+            }
+            if let Event::Progressed { step, .. } = event {
+                // One message a step, however much news there is.
+                let is_new = self.progressed.insert(step.clone());
+                return is_new.then(|| Told::Progress { key: recorded.seq.to_string(), step: step.clone() });
             }
             self.after(event)?
         };
@@ -238,16 +257,19 @@ impl Teller<'_> {
         let run = &self.run;
         let progress = run.step(step)?;
         let told = match progress.step.kind {
-            StepKind::WatchAll { .. } => true,
+            StepKind::WatchAll { .. } | StepKind::Monitor { .. } => true,
             StepKind::Watch { .. } => run.plan.as_ref().is_some_and(|(plan, _)| plan.approval.is_some()),
             StepKind::SetRule { .. }
             | StepKind::Notify { .. }
             | StepKind::Gate { .. }
             | StepKind::Checklist
+            | StepKind::Effect { .. }
+            | StepKind::Inspect { .. }
             | StepKind::DisableAll { .. } => false,
         };
+        let ends = !matches!(progress.step.kind, StepKind::Monitor { .. });
         // What fails ends the watch at once, and is told with its end.
-        if !told || Verdict::of(now) == Verdict::Fail {
+        if !told || (ends && Verdict::of(now) == Verdict::Fail) {
             return None;
         }
         let changes: Vec<Markup> = now.iter().filter_map(|check| checks::changed(before, check)).collect();
@@ -287,7 +309,7 @@ impl Teller<'_> {
         match &progress.step.kind {
             StepKind::Gate { .. } => Some(checks::gate(run, progress)),
             StepKind::Watch { .. } | StepKind::WatchAll { .. } if bad => Some(checks::gate(run, progress)),
-            StepKind::WatchAll { lasting, .. } => {
+            StepKind::WatchAll { lasting, .. } | StepKind::Monitor { lasting, .. } => {
                 let numbers = words::live_numbers(&progress.checks).map(|numbers| format!(": {numbers}"));
                 let mark = words::step_mark(status).0;
                 let title = md!("{} was watched for {}", &run.environment, *lasting).bold();
@@ -298,7 +320,8 @@ impl Teller<'_> {
                 draft.context(self.dashboard());
                 Some(draft)
             }
-            StepKind::Checklist => Some(checks::checklist(run, progress)),
+            StepKind::Checklist | StepKind::Inspect { .. } => Some(checks::checklist(run, progress)),
+            StepKind::Effect { .. } => Some(progress::finished(progress)),
             StepKind::SetRule { rule, to, .. } if status == StepStatus::Already && to.is_enabled() => {
                 let checked = run.steps.iter().any(|other| match &other.step.kind {
                     StepKind::Gate { rule: gated, .. } => gated == rule,
@@ -420,7 +443,11 @@ pub fn changes(run: &Run) -> Vec<Markup> {
         let word = |state: Option<RuleState>| state.map_or("unknown", |state| state.word());
         md!("• {}: {} → {}", &outcome.rule.name, word(outcome.before), word(outcome.after))
     });
-    let mut all: Vec<Markup> = set.chain(off).collect();
+    let effects = run.steps.iter().filter_map(|progress| {
+        let (_, receipt) = progress.effected.as_ref().filter(|(_, receipt)| receipt.changed)?;
+        Some(md!("• {}", clip(&receipt.said, 300)))
+    });
+    let mut all: Vec<Markup> = set.chain(effects).chain(off).collect();
     let more = all.len().saturating_sub(MAX_LINES);
     all.truncate(MAX_LINES);
     all.extend((more > 0).then(|| md!("… and {} more", more)));

@@ -233,7 +233,8 @@ fn alone(kind: &StepKind) -> Markup {
         StepKind::Gate { settle, .. } => md!("{}: the gate decides after {}", title, *settle),
         StepKind::WatchAll { lasting, poll, .. } => md!("{}: for {}, looking every {}", title, *lasting, *poll),
         StepKind::Notify { .. } => md!("{}: before anything acts", title),
-        StepKind::Checklist => title,
+        StepKind::Checklist | StepKind::Effect { .. } | StepKind::Inspect { .. } => title,
+        StepKind::Monitor { lasting, poll, .. } => md!("{}: for {}, looking every {}", title, *lasting, *poll),
         StepKind::DisableAll { rules, .. } => {
             md!("{}: {}", title, rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>().join(", "))
         }
@@ -248,6 +249,9 @@ fn follow_up(kind: &StepKind) -> Option<String> {
         StepKind::Gate { settle, .. } => Some(format!("gate after {} more", span(*settle))),
         StepKind::SetRule { .. }
         | StepKind::WatchAll { .. }
+        | StepKind::Monitor { .. }
+        | StepKind::Effect { .. }
+        | StepKind::Inspect { .. }
         | StepKind::Notify { .. }
         | StepKind::Checklist
         | StepKind::DisableAll { .. } => None,

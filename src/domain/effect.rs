@@ -1,0 +1,231 @@
+//! What a step does beside setting rules: one effect on AWS, or of a child process, that may take time to be over; what it
+//! left behind when it was done, and how far it is. Each family of effects has its own part below.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Rule, RuleState};
+
+/// One effect. What identifies it (a name, a token) follows from run and step, so that a repeat finds what was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+pub enum Effect {
+    /// CloudFormation `ExecuteChangeSet`, until the stack has settled.
+    ExecuteChangeSet {
+        /// The stack.
+        stack: String,
+        /// The change set's name.
+        change_set: String,
+    },
+    /// CloudFormation `ContinueUpdateRollback` or `RollbackStack`, whichever the stack's state asks for.
+    RecoverStack {
+        /// The stack.
+        stack: String,
+        /// The state that it was found in.
+        status: String,
+    },
+    /// Bring rules back to the states from before a deployment.
+    KeepRules {
+        /// On which bus.
+        bus: String,
+        /// Which, each with the state that is wanted.
+        rules: Vec<(Rule, RuleState)>,
+    },
+    /// `sam build` in the configured checkout.
+    SamBuild,
+    /// `sam deploy` in the configured checkout, until the stack has settled.
+    SamDeploy {
+        /// The stack.
+        stack: String,
+    },
+    /// Lambda `Invoke`, once.
+    Invoke {
+        /// The function.
+        function: String,
+        /// The payload, JSON.
+        payload: String,
+    },
+    /// Lambda `UpdateFunctionCode`, until the update is successful.
+    UpdateCode {
+        /// The function.
+        function: String,
+        /// The package's bucket.
+        bucket: String,
+        /// The package's key.
+        key: String,
+        /// The object's version, in a bucket that has them.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        object_version: Option<String>,
+    },
+    /// Lambda `PutFunctionConcurrency`, or `DeleteFunctionConcurrency` for none.
+    SetConcurrency {
+        /// The function.
+        function: String,
+        /// The reserved concurrency that is wanted; none for no reservation.
+        to: Option<u32>,
+    },
+    /// EventBridge `StartReplay`, until the replay is over.
+    StartReplay {
+        /// The archive.
+        archive: String,
+        /// The bus.
+        bus: String,
+        /// The rules that events are replayed to.
+        rules: Vec<Rule>,
+        /// From when on, UTC.
+        from: Timestamp,
+        /// Until when, exclusive, UTC.
+        to: Timestamp,
+    },
+    /// Put messages of a dead-letter queue on the bus again (SQS `ReceiveMessage`, EventBridge `PutEvents`, SQS
+    /// `DeleteMessage`).
+    Redrive {
+        /// The queue.
+        queue: String,
+        /// The bus.
+        bus: String,
+        /// The most messages.
+        limit: u32,
+    },
+    /// SNS `Subscribe`, until the subscription is confirmed.
+    Subscribe {
+        /// The topic.
+        topic: String,
+        /// The e-mail address.
+        endpoint: String,
+    },
+    /// SNS `Publish` of a message that is marked as a test.
+    TestAlarm {
+        /// The topic.
+        topic: String,
+    },
+}
+
+impl Effect {
+    /// What it does, for people: `Execute the change set`.
+    pub fn title(&self) -> String {
+        match self {
+            Self::ExecuteChangeSet { .. } => "Execute the change set".to_owned(),
+            Self::RecoverStack { stack, .. } => format!("Bring {stack} out of its failed update"),
+            Self::KeepRules { .. } => "Keep the rules as they were".to_owned(),
+            Self::SamBuild => "sam build".to_owned(),
+            Self::SamDeploy { .. } => "sam deploy".to_owned(),
+            Self::Invoke { function, .. } => format!("Invoke {function}"),
+            Self::UpdateCode { function, .. } => format!("Put the code of {function} back"),
+            Self::SetConcurrency { function, to: Some(0) } => format!("Stop {function}"),
+            Self::SetConcurrency { function, .. } => format!("Let {function} run again"),
+            Self::StartReplay { .. } => "Replay events".to_owned(),
+            Self::Redrive { queue, .. } => format!("Put messages of {queue} on the bus again"),
+            Self::Subscribe { endpoint, .. } => format!("Subscribe {endpoint}"),
+            Self::TestAlarm { topic } => format!("Publish a test to {topic}"),
+        }
+    }
+
+    /// Whether it needs the environment for itself. What only tells somebody does not.
+    pub fn holds_environment(&self) -> bool {
+        match self {
+            Self::Subscribe { .. } | Self::TestAlarm { .. } => false,
+            Self::ExecuteChangeSet { .. }
+            | Self::RecoverStack { .. }
+            | Self::KeepRules { .. }
+            | Self::SamBuild
+            | Self::SamDeploy { .. }
+            | Self::Invoke { .. }
+            | Self::UpdateCode { .. }
+            | Self::SetConcurrency { .. }
+            | Self::StartReplay { .. }
+            | Self::Redrive { .. } => true,
+        }
+    }
+}
+
+/// What shows that an effect was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Whether this run changed anything; false when the world was so already.
+    pub changed: bool,
+    /// What was done, for people, plain text.
+    pub said: String,
+    /// What later runs and steps need to know of it.
+    #[serde(default)]
+    pub detail: Detail,
+    /// The request ids of AWS, for CloudTrail.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub request_ids: Vec<String>,
+    /// How long the calls took, milliseconds.
+    #[serde(default)]
+    pub elapsed_ms: u64,
+}
+
+/// What is known of an effect beside words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum Detail {
+    /// Nothing more.
+    #[default]
+    None,
+    /// A function's reserved concurrency.
+    Concurrency {
+        /// The former value; none for no reservation.
+        from: Option<u32>,
+        /// The value read back.
+        to: Option<u32>,
+    },
+}
+
+/// How far an effect, or a look that lasts, is. Recorded when there is news.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What has happened since the last record: lines for people, plain text, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub lines: Vec<String>,
+    /// How far it is, in thousandths, where that can be told.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub permille: Option<u16>,
+    /// How it stands, in one line for people, plain text.
+    #[serde(default)]
+    pub now: String,
+}
+
+impl Progress {
+    /// Lines that a folded run keeps; a message shows fewer.
+    const KEPT_LINES: usize = 100;
+
+    /// Takes the news: lines add up, the rest is replaced.
+    pub fn add(&mut self, news: &Self) {
+        self.lines.extend(news.lines.iter().cloned());
+        let over = self.lines.len().saturating_sub(Self::KEPT_LINES);
+        self.lines.drain(..over);
+        self.permille = news.permille.or(self.permille);
+        self.now.clone_from(&news.now);
+    }
+}
+
+/// Something that is looked at once and judged by checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inspection {
+    /// What the stack should have made: bus, table, queue.
+    Infrastructure,
+    /// Whether events flowed after a smoke test.
+    SmokeEvidence,
+    /// Whether a handler that runs again does no harm.
+    Idempotency,
+    /// What lies in the dead-letter queues.
+    Dlq,
+    /// The traps of the runbook in the live account.
+    Doctor,
+}
+
+impl Inspection {
+    /// What is done, for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Infrastructure => "Check the infrastructure",
+            Self::SmokeEvidence => "Look whether events flowed",
+            Self::Idempotency => "Check that handling an event twice is harmless",
+            Self::Dlq => "Look into the dead-letter queues",
+            Self::Doctor => "Look for traps",
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The acting part of the loop for effects: after a look, with the environment in hand, recorded with its receipt, and
+//! observed until it is over.
+
+use super::execute::{Drive, Place, Turn};
+use crate::domain::{Effect, Event, Held, Receipt, Run, StepId, StepKind, StepStatus};
+use crate::runbook::steps::ActError;
+use crate::runbook::steps::effects::{self, Found, Observation, Site};
+use crate::store::StoreError;
+
+impl Drive<'_> {
+    /// Does the effect of a step whose intent is recorded, unless it is found done.
+    pub(super) async fn effect(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
+        let Some((site, effect)) = self.site(place, run, step) else { return Ok(Turn::Again) };
+        // After trouble a call may have been sent.
+        let first = self.began.as_ref() == Some(step) && run.trouble.is_none();
+        match effects::find(&site, effect, first).await {
+            Ok(Found::NotDone) => {}
+            Ok(Found::Done(receipt)) => return self.effected(step, receipt).await,
+            Ok(Found::Unknown(why)) => return self.over(step, StepStatus::Unknown, why).await,
+            Ok(Found::Refused(why)) => return self.over(step, StepStatus::Failed, why).await,
+            Err(error) => return self.trouble(run, Some(step), error).await,
+        }
+        let done = if effect.holds_environment() {
+            let act = async |held: Held<'_>| effects::act(&site, &held, effect).await;
+            match self.holding(place, run, act).await? {
+                Some(done) => done,
+                None => return Ok(Turn::Again),
+            }
+        } else {
+            let held = Held::granted(&place.environment.name, Some(run.id));
+            effects::act(&site, &held, effect).await
+        };
+        match done {
+            Ok(receipt) => self.effected(step, receipt).await,
+            Err(ActError::Aws(error)) => self.trouble(run, Some(step), error).await,
+            Err(error @ ActError::NotSeen { .. }) => self.over(step, StepStatus::Failed, error.to_string()).await,
+        }
+    }
+
+    /// The run is to stop, and it is not known whether the step's effect was done: find out, without acting.
+    pub(super) async fn settle_effect(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
+        let Some((site, effect)) = self.site(place, run, step) else { return Ok(Turn::Again) };
+        match effects::find(&site, effect, false).await {
+            Ok(Found::Done(receipt)) => self.effected(step, receipt).await,
+            Ok(Found::NotDone | Found::Refused(_)) => {
+                self.over(step, StepStatus::Already, "stopped before it was done".to_owned()).await
+            }
+            Ok(Found::Unknown(why)) => self.over(step, StepStatus::Unknown, why).await,
+            Err(error) => self.trouble(run, Some(step), error).await,
+        }
+    }
+
+    /// Looks how far an effect is; `stop` says that the run is to stop, and the effect with it.
+    pub(super) async fn observe(
+        &mut self,
+        place: &Place,
+        run: &Run,
+        step: &StepId,
+        stop: bool,
+    ) -> Result<Turn, StoreError> {
+        let asked_at = self.engine.0.clock.now();
+        let Some((site, effect)) = self.site(place, run, step) else { return Ok(Turn::Again) };
+        let Some((_, receipt)) = &site.step.effected else { return Ok(Turn::Again) };
+        let observed = if stop {
+            // What a run has begun it may stop, also when a rollback has taken the environment from it.
+            let held = Held::granted(&place.environment.name, Some(run.id));
+            effects::stop(&site, &held, effect, receipt).await
+        } else {
+            effects::observe(&site, effect, receipt).await
+        };
+        let Observation { news, checks, over } = match observed {
+            Ok(observation) => observation,
+            Err(error) => return self.trouble(run, Some(step), error).await,
+        };
+        let mut events = Vec::new();
+        events.extend(news.map(|progress| Event::Progressed { step: step.clone(), progress }));
+        if !checks.is_empty() && checks != site.step.checks {
+            events.push(Event::Checked { step: step.clone(), checks });
+        }
+        events.extend(over.map(|(status, summary)| Event::Finished { step: step.clone(), status, summary }));
+        self.claim.polled_at = Some(asked_at);
+        self.record(events).await
+    }
+
+    fn site<'a>(&self, place: &'a Place, run: &'a Run, step: &StepId) -> Option<(Site<'a>, &'a Effect)> {
+        let progress = run.step(step)?;
+        let StepKind::Effect { effect, .. } = &progress.step.kind else { return None };
+        let now = self.engine.0.clock.now();
+        Some((Site { aws: &place.aws, environment: &place.environment, run, step: progress, now }, effect))
+    }
+
+    async fn effected(&self, step: &StepId, receipt: Receipt) -> Result<Turn, StoreError> {
+        self.record(vec![Event::Effected { step: step.clone(), receipt }]).await
+    }
+
+    async fn over(&self, step: &StepId, status: StepStatus, summary: String) -> Result<Turn, StoreError> {
+        self.record(vec![Event::Finished { step: step.clone(), status, summary }]).await
+    }
+}

@@ -1,0 +1,136 @@
+//! What the effects of steps do: find what is there, act, observe until it is over, stop. Each family has a file; here
+//! they are told apart.
+
+use jiff::Timestamp;
+
+use super::ActError;
+use crate::aws::{Aws, AwsError};
+use crate::domain::{Check, Effect, Environment, Held, Progress, Receipt, Run, StepProgress, StepStatus};
+
+/// Where and for whom an effect is.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// The environment's clients.
+    pub aws: &'a Aws,
+    /// The environment as configured.
+    pub environment: &'a Environment,
+    /// The run, as its journal tells it.
+    pub run: &'a Run,
+    /// The step in it.
+    pub step: &'a StepProgress,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What was found before an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It is not done, and may be done now.
+    NotDone,
+    /// It is done: by this run before a crash, or the world was so already.
+    Done(Receipt),
+    /// It may have been done and nobody can tell; in words for people, with what to look at. A person is asked.
+    Unknown(String),
+    /// It must not be done; why, for people. Nothing was done.
+    Refused(String),
+}
+
+/// What a look at an effect under way shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observation {
+    /// What is new since the last look.
+    pub news: Option<Progress>,
+    /// Checks, where the effect is judged by some.
+    pub checks: Vec<Check>,
+    /// How it ended, if it is over, in words for people.
+    pub over: Option<(StepStatus, String)>,
+}
+
+impl Observation {
+    /// It is over.
+    pub fn over(status: StepStatus, summary: impl Into<String>) -> Self {
+        Self { over: Some((status, summary.into())), ..Self::default() }
+    }
+}
+
+/// What is said of an effect that this version cannot do.
+const NOT_BUILT: &str = "this version of Alch cannot do it yet; nothing was done";
+
+/// Looks whether the effect is done already or may be done. Changes nothing. `first` says that nobody can have acted for
+/// this step yet: its intent was recorded a moment ago by the same claim, and no call was sent since.
+///
+/// # Errors
+/// When AWS cannot be asked.
+pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found, AwsError> {
+    let _ = (site, first);
+    match effect {
+        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => refused(),
+        Effect::SamBuild | Effect::SamDeploy { .. } => refused(),
+        Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => refused(),
+        Effect::StartReplay { .. } | Effect::Redrive { .. } => refused(),
+        Effect::Subscribe { .. } | Effect::TestAlarm { .. } => refused(),
+    }
+}
+
+/// Does it. Only after [`find`] has said that it is not done.
+///
+/// # Errors
+/// When AWS refuses or cannot be asked, or does not show the change.
+pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Receipt, ActError> {
+    let _ = (site, held);
+    match effect {
+        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => nothing(),
+        Effect::SamBuild | Effect::SamDeploy { .. } => nothing(),
+        Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => nothing(),
+        Effect::StartReplay { .. } | Effect::Redrive { .. } => nothing(),
+        Effect::Subscribe { .. } | Effect::TestAlarm { .. } => nothing(),
+    }
+}
+
+/// Looks how far an effect is that was done. What is over at once says so at the first look.
+///
+/// # Errors
+/// When AWS cannot be asked.
+pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Result<Observation, AwsError> {
+    let _ = (site, receipt);
+    match effect {
+        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => over(),
+        Effect::SamBuild | Effect::SamDeploy { .. } => over(),
+        Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
+        Effect::StartReplay { .. } | Effect::Redrive { .. } => over(),
+        Effect::Subscribe { .. } | Effect::TestAlarm { .. } => over(),
+    }
+}
+
+/// Stops an effect under way because the run is to stop: what can be stopped is, what cannot is observed until it is over,
+/// or left alone with words that say so. Asked again until it says that it is over.
+///
+/// # Errors
+/// When AWS refuses or cannot be asked.
+pub async fn stop(
+    site: &Site<'_>,
+    held: &Held<'_>,
+    effect: &Effect,
+    receipt: &Receipt,
+) -> Result<Observation, AwsError> {
+    let _ = (site, held, receipt);
+    match effect {
+        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => over(),
+        Effect::SamBuild | Effect::SamDeploy { .. } => over(),
+        Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
+        Effect::StartReplay { .. } | Effect::Redrive { .. } => over(),
+        Effect::Subscribe { .. } | Effect::TestAlarm { .. } => over(),
+    }
+}
+
+fn refused() -> Result<Found, AwsError> {
+    Ok(Found::Refused(NOT_BUILT.to_owned()))
+}
+
+fn nothing() -> Result<Receipt, ActError> {
+    Ok(Receipt { said: NOT_BUILT.to_owned(), ..Receipt::default() })
+}
+
+fn over() -> Result<Observation, AwsError> {
+    Ok(Observation::over(StepStatus::Failed, NOT_BUILT))
+}

@@ -1,0 +1,43 @@
+//! A step that takes time: one message that is kept up to date while it is under way, and one that says how it ended.
+
+use super::blocks::Draft;
+use super::card::permille_bar;
+use super::markup::{Markup, clip, md};
+use super::words;
+use crate::domain::{Run, StepId, StepProgress};
+use crate::slack::message::Message;
+
+/// The newest lines that the message shows.
+const SHOWN_LINES: usize = 20;
+/// The longest line.
+const MAX_LINE: usize = 300;
+
+/// The message of a step's progress, as the run is now.
+pub fn message(run: &Run, step: &StepId) -> Option<Message> {
+    let progress = run.step(step)?;
+    let news = &progress.progress;
+    let over = progress.status.is_over() || run.ended.is_some();
+    let mark = if over { words::step_mark(progress.status).0 } else { "⏳" };
+    let share = news.permille.map(|share| md!("\n{}", permille_bar(share))).unwrap_or_default();
+    let mut draft = Draft::new();
+    draft.section(md!("{} {}: {}{}", mark, progress.step.kind.title().as_str(), clip(&news.now, 600), share));
+    let hidden = news.lines.len().saturating_sub(SHOWN_LINES);
+    let lines = news.lines.iter().skip(hidden).map(|line| md!("{}", clip(line, MAX_LINE)));
+    draft.lines(
+        (hidden > 0).then(|| md!("… {} before these", words::count(count(hidden), "line"))).into_iter().chain(lines),
+    );
+    Some(draft.finish())
+}
+
+/// How an effect ended.
+pub fn finished(progress: &StepProgress) -> Draft {
+    let (mark, word) = words::step_mark(progress.status);
+    let mut draft = Draft::new();
+    let title = md!("{}: {}", progress.step.kind.title().as_str(), word).bold();
+    draft.section(md!("{} {}\n{}", mark, title, Markup::prose(&clip(&progress.summary, 1500))));
+    draft
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
