@@ -9,10 +9,13 @@ use secrecy::SecretString;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::domain::{AlarmState, Environment};
+use crate::domain::{AlarmState, Environment, Subscription};
 use crate::sandbox::aws::{
     AlarmMetric, AlarmSpec, AlarmState as Set, ApiFault, Failure, Outcome, Pace, RuleSpec, StackSpec, World,
 };
+
+mod dead_letters;
+mod replay;
 
 use super::observe::VERSION_PATIENCE;
 use super::{AccessKeys, Aws, AwsErrorKind, AwsSettings};
@@ -310,4 +313,49 @@ async fn a_check_asks_what_may_be_asked_and_publishes_nothing() {
     let silent = Environment { notify: Default::default(), ..dev };
     let tried = aws.check_access(&silent, stage.now()).await;
     assert!(tried.iter().all(|(operation, _)| operation.service != "SNS"));
+}
+
+#[tokio::test]
+async fn subscriptions_of_all_pages_are_told_with_those_that_nobody_has_confirmed() {
+    let stage = Stage::new().await;
+    let aws = stage.aws(&dev()).await;
+    stage.world.set_page_max(1);
+    let told = async || aws.subscriptions("alarms-dev").await.unwrap().value;
+    let confirmed = |all: &[Subscription]| all.iter().map(Subscription::is_confirmed).collect::<Vec<_>>();
+    aws.subscribe("alarms-dev", "ada@example.com").await.unwrap();
+    aws.subscribe("arn:aws:sns:eu-west-1:111111111111:alarms-dev", "bo@example.com").await.unwrap();
+    assert_eq!(confirmed(&told().await), [true, false, false]);
+    assert!(told().await[1].is_email_of("Ada@Example.com"));
+    assert!(stage.world.confirm_subscription("alarms-dev", "ada@example.com"));
+    let all = aws.subscriptions("alarms-dev").await.unwrap();
+    assert_eq!((confirmed(&all.value), all.request_ids.len()), (vec![true, true, false], 3));
+    assert!(all.value[1].arn.as_deref().unwrap().starts_with("arn:aws:sns:eu-west-1:111111111111:alarms-dev:"));
+    assert!(stage.world.unsubscribe("alarms-dev", "ada@example.com"));
+    assert_eq!(told().await.len(), 2, "what was deleted is left out");
+    assert!(aws.subscriptions("gone").await.unwrap_err().is_not_found());
+    let refused = aws.subscribe("alarms-dev", "nobody").await.unwrap_err();
+    assert!(matches!(&refused.kind, AwsErrorKind::Other { code, .. } if code == "InvalidParameter"), "{refused}");
+    for (operation, action) in
+        [("ListSubscriptionsByTopic", "sns:ListSubscriptionsByTopic"), ("Subscribe", "sns:Subscribe")]
+    {
+        stage.plan(operation, Failure::AccessDenied);
+        let denied = match operation {
+            "Subscribe" => aws.subscribe("alarms-dev", "cy@example.com").await.map(drop),
+            _ => aws.subscriptions("alarms-dev").await.map(drop),
+        };
+        assert_eq!(denied.unwrap_err().kind, AwsErrorKind::AccessDenied { iam_action: action });
+    }
+}
+
+#[tokio::test]
+async fn arns_are_of_the_regions_partition_and_the_account_of_the_credentials() {
+    let stage = Stage::new().await;
+    let arn = stage.aws(&dev()).await.arn("events", "rule/orders-dev/first-dev").await.unwrap();
+    assert_eq!(arn, "arn:aws:events:eu-west-1:111111111111:rule/orders-dev/first-dev");
+    let china = environment("dev", "cn-north-1");
+    let arn = stage.aws(&china).await.arn("sns", "alarms-dev").await.unwrap();
+    assert_eq!(arn, "arn:aws-cn:sns:cn-north-1:111111111111:alarms-dev");
+    let wrong = Environment { account: Some("999999999999".to_owned()), ..dev() };
+    let refused = stage.aws(&wrong).await.arn("sns", "alarms-dev").await.unwrap_err();
+    assert!(matches!(refused.kind, AwsErrorKind::WrongAccount { .. }), "{refused}");
 }

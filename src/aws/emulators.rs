@@ -127,6 +127,14 @@ impl Story {
         let by_arn = self.aws.publish(&arn, "R-7 ends", "Done.").await.unwrap();
         assert!(!by_name.is_empty() && by_name != by_arn);
         assert!(self.aws.publish("no-such-topic", "R-7", "Done.").await.unwrap_err().is_not_found());
+        let before = self.aws.subscriptions(topic).await.unwrap().value.len();
+        for _ in 0..2 {
+            // Twice is once. Both emulators confirm e-mails by themselves, or never; so that is not looked at.
+            self.aws.subscribe(topic, "ada@example.com").await.unwrap();
+        }
+        let all = self.aws.subscriptions(topic).await.unwrap().value;
+        assert_eq!(all.len(), before + 1, "{all:#?}");
+        assert!(all.iter().any(|one| one.is_email_of("ada@example.com")), "{all:#?}");
     }
 
     async fn checklist(&self) {

@@ -3,6 +3,7 @@
 
 mod access;
 mod alarms;
+mod arn;
 mod clients;
 mod emergency;
 #[cfg(all(test, feature = "sandbox"))]
@@ -21,6 +22,7 @@ mod operation;
 mod queues;
 mod replay;
 mod rules;
+mod subscriptions;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use aws_sdk_sns::config::Region;
 
+use super::arn::region_of;
 use super::operation::{GET_TOPIC_ATTRIBUTES, PUBLISH};
 use super::{Aws, AwsError};
 
@@ -46,35 +47,19 @@ impl Aws {
     }
 
     /// The account is confirmed either way: with the wrong credentials, nobody is told of anything.
-    async fn topic_arn(&self, topic: &str) -> Result<String, AwsError> {
-        let account = self.account().await?;
-        if topic.starts_with("arn:") {
-            return Ok(topic.to_owned());
-        }
-        let region = &self.0.region;
-        Ok(format!("arn:{}:sns:{region}:{account}:{topic}", partition(region)))
+    pub(super) async fn topic_arn(&self, topic: &str) -> Result<String, AwsError> {
+        let arn = self.arn("sns", topic).await?;
+        Ok(if topic.starts_with("arn:") { topic.to_owned() } else { arn })
     }
 }
 
 /// SNS takes a topic's ARN only in the topic's own region, which need not be the environment's.
-fn in_region_of(arn: &str) -> aws_sdk_sns::config::Builder {
-    let region = arn.split(':').nth(3).filter(|region| !region.is_empty()).map(|region| Region::new(region.to_owned()));
+pub(super) fn in_region_of(arn: &str) -> aws_sdk_sns::config::Builder {
     let mut config = aws_sdk_sns::config::Builder::new();
-    if region.is_some() {
-        config.set_region(region);
+    if let Some(region) = region_of(arn) {
+        config.set_region(Some(Region::new(region.to_owned())));
     }
     config
-}
-
-/// The AWS partition that a region belongs to.
-fn partition(region: &str) -> &'static str {
-    if region.starts_with("cn-") {
-        "aws-cn"
-    } else if region.starts_with("us-gov-") {
-        "aws-us-gov"
-    } else {
-        "aws"
-    }
 }
 
 /// A subject as SNS takes it: one line of printable ASCII, fewer than 100 characters, beginning with no space. Signs
@@ -157,10 +142,5 @@ mod tests {
         assert_eq!(plain_text(""), "", "SNS refuses it, and rightly");
         let long = plain_text(&"ü".repeat(TEXT_MAX_BYTES));
         assert!(long.len() <= TEXT_MAX_BYTES && long.ends_with("ü\n...\n"), "{}", long.len());
-    }
-
-    #[test]
-    fn a_region_says_its_partition() {
-        assert_eq!(["us-east-1", "cn-north-1", "us-gov-west-1"].map(partition), ["aws", "aws-cn", "aws-us-gov"]);
     }
 }

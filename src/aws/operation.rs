@@ -60,6 +60,9 @@ pub(super) const DESCRIBE_STACKS: &Operation =
 pub(super) const PUBLISH: &Operation = &Operation::change("SNS", "Publish", "sns:Publish");
 pub(super) const GET_TOPIC_ATTRIBUTES: &Operation =
     &Operation::read("SNS", "GetTopicAttributes", "sns:GetTopicAttributes");
+pub(super) const LIST_SUBSCRIPTIONS: &Operation =
+    &Operation::read("SNS", "ListSubscriptionsByTopic", "sns:ListSubscriptionsByTopic");
+pub(super) const SUBSCRIBE: &Operation = &Operation::change("SNS", "Subscribe", "sns:Subscribe");
 pub(super) const GET_CALLER_IDENTITY: &Operation =
     &Operation::read("STS", "GetCallerIdentity", "sts:GetCallerIdentity");
 pub(super) const ASSUME_ROLE: &Operation = &Operation::read("STS", "AssumeRole", "sts:AssumeRole");

@@ -4,16 +4,19 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::bus_events::event_type;
 use super::deploy;
 use super::metrics::{MetricKey, Metrics};
 use super::spec::{AlarmMetric, StackSpec};
 use super::state::{
-    Alarm, AlarmState, Archive, Bus, Function, Place, Queue, QueueDepth, Rule, RuleState, Stack, State, Table, Target,
-    Topic,
+    Alarm, AlarmState, Archive, Bus, Function, Place, Queue, Rule, RuleState, Stack, State, Subscription,
+    SubscriptionStanding, Table, Target, Topic,
 };
 
 /// Who manages an archive's rule.
 pub const ARCHIVE_PRINCIPAL: &str = "prod.vhs.events.aws.internal";
+/// Who is subscribed to every topic from the start.
+const FIRST_SUBSCRIBER: &str = "on-call@example.com";
 
 impl State {
     pub fn build(stacks: Vec<StackSpec>, now: Timestamp) -> Self {
@@ -21,6 +24,8 @@ impl State {
             reached: now,
             buses: Vec::new(),
             archives: Vec::new(),
+            replays: Vec::new(),
+            event_count: 0,
             functions: Vec::new(),
             queues: Vec::new(),
             tables: Vec::new(),
@@ -50,6 +55,7 @@ impl State {
             bus_arn: bus.arn(),
             created: now,
             events: 0,
+            remembered: Default::default(),
         });
         self.alarms.extend(alarms(spec, &bus, now));
         self.buses.push(bus);
@@ -74,12 +80,20 @@ impl State {
             place: place.clone(),
             name: name.clone(),
             environment: spec.environment.clone(),
+            subscriptions: vec![Subscription {
+                protocol: "email".to_owned(),
+                endpoint: FIRST_SUBSCRIBER.to_owned(),
+                id: "00000000-0000-4000-9000-000000000000".to_owned(),
+                standing: SubscriptionStanding::Confirmed,
+                since: now,
+            }],
         }));
         self.queues.extend(spec.dlqs.iter().map(|name| Queue {
             place: place.clone(),
             name: name.clone(),
             environment: spec.environment.clone(),
-            depth: QueueDepth::default(),
+            messages: Vec::new(),
+            put_count: 0,
             policy: Some(Queue::event_policy(&place, name, &spec.bus)),
             created: now,
         }));
@@ -119,6 +133,7 @@ fn custom_bus(spec: &StackSpec, place: &Place, now: Timestamp) -> Bus {
             let target = function_target(place, &spec.function, dlq_arn.clone());
             Rule {
                 owner: Some((spec.environment.clone(), rule.short.clone())),
+                pattern: json!({"detail-type": [event_type(&rule.short)]}),
                 ..plain_rule(&rule.name, state, target, now)
             }
         })
@@ -131,7 +146,11 @@ fn custom_bus(spec: &StackSpec, place: &Place, now: Timestamp) -> Bus {
         ..plain_rule(&format!("Events-Archive-{}", spec.archive), RuleState::Enabled, archive_target, now)
     });
     let foreign = format!("reporting-team-feed-{}", spec.environment);
-    rules.push(plain_rule(&foreign, RuleState::Enabled, function_target(place, "reporting-team-consumer", None), now));
+    let consumer = function_target(place, "reporting-team-consumer", None);
+    rules.push(Rule {
+        pattern: json!({"detail-type": [event_type(&foreign)]}),
+        ..plain_rule(&foreign, RuleState::Enabled, consumer, now)
+    });
     Bus { place: place.clone(), name: spec.bus.clone(), created: now, rules }
 }
 

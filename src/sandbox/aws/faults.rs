@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::deploy::OTHER_VERSION;
 use super::spec::Pace;
-use super::state::{QueueDepth, State};
+use super::state::{Queue, State, SubscriptionStanding};
 use jiff::Timestamp;
 
 /// How many messages the switch "holds messages" puts into a queue.
-const FILL_MESSAGES: u64 = 5;
+const FILL_MESSAGES: usize = 5;
 
 /// What the switch of a queue is called whose policy it takes away.
 pub const QUEUE_DENIED: &str = "denied";
@@ -114,6 +114,8 @@ enum Effect {
     Alarms,
     TimeToLive,
     Deploy,
+    /// Confirms the subscription of an address to a topic.
+    Confirm(String, String),
 }
 
 impl State {
@@ -139,18 +141,23 @@ impl State {
         match effect {
             Effect::None => {}
             Effect::Fill(queue) => {
-                if let Some(depth) = self.depth_mut(&environment, &queue) {
-                    let visible = depth.visible;
-                    depth.visible = if on { visible + FILL_MESSAGES } else { visible.saturating_sub(FILL_MESSAGES) };
+                if on {
+                    self.fill(now, &environment, &queue, FILL_MESSAGES);
+                } else if let Some(queue) = self.queue_of(&environment, &queue) {
+                    queue.messages.retain(|message| !message.filled);
                 }
             }
             Effect::Empty(queue) if on => {
                 self.faults.remove(&queue_fault(&environment, &queue, "fill"));
-                if let Some(depth) = self.depth_mut(&environment, &queue) {
-                    *depth = QueueDepth::default();
+                if let Some(queue) = self.queue_of(&environment, &queue) {
+                    queue.messages.clear();
                 }
             }
             Effect::Empty(_) => {}
+            Effect::Confirm(topic, endpoint) => {
+                let (from, to) = (SubscriptionStanding::Pending, SubscriptionStanding::Confirmed);
+                self.set_subscription(&topic, &endpoint, from, to, now);
+            }
             Effect::Policy(queue) => self.apply_queue_policy(&environment, &queue),
             Effect::Alarms => self.evaluate_alarms(now, pace),
             Effect::Deploy => {
@@ -169,17 +176,27 @@ impl State {
         true
     }
 
-    fn depth_mut(&mut self, environment: &str, name: &str) -> Option<&mut QueueDepth> {
+    fn queue_of(&mut self, environment: &str, name: &str) -> Option<&mut Queue> {
         let mut queues = self.queues.iter_mut();
-        let queue = queues.find(|queue| queue.environment == environment && queue.name == name)?;
-        Some(&mut queue.depth)
+        queues.find(|queue| queue.environment == environment && queue.name == name)
+    }
+
+    /// Puts messages into a queue: events of the environment's rules in turn where the rules have it, else what a
+    /// scheduler could not deliver.
+    fn fill(&mut self, now: Timestamp, environment: &str, name: &str, messages: usize) {
+        for number in 0..messages {
+            let (body, attributes) = self.undelivered(now, environment, name, number);
+            if let Some(queue) = self.queue_of(environment, name) {
+                queue.put(now, body, attributes).filled = true;
+            }
+        }
     }
 
     fn all_switches(&self) -> Vec<(Fault, Effect)> {
         use FaultGroup::{Aws, Function, Queue, Rules};
         let mut all = Vec::new();
         let mut add = |environment: Option<&str>, group, id: String, label: String, effect| {
-            let momentary = matches!(effect, Effect::Empty(_));
+            let momentary = matches!(effect, Effect::Empty(_) | Effect::Confirm(..));
             let active = self.faults.contains(&id);
             let environment = environment.map(str::to_owned);
             all.push((Fault { id, label, group, environment, active, momentary }, effect));
@@ -212,6 +229,14 @@ impl State {
                 add(Some(env), Aws, alarm_fault(env, &alarm.name), format!("{} goes off", alarm.name), Effect::Alarms);
             }
             add(Some(env), Aws, sns_fault(env), "SNS refuses notices".to_owned(), Effect::None);
+            for topic in self.topics.iter().filter(|topic| topic.environment == env) {
+                let all = topic.subscriptions.iter();
+                for pending in all.filter(|known| known.standing == SubscriptionStanding::Pending) {
+                    let id = format!("{env}.sns.{}.confirm.{}", topic.name, pending.endpoint);
+                    let label = format!("Confirm {} at {}", pending.endpoint, topic.name);
+                    add(Some(env), Aws, id, label, Effect::Confirm(topic.name.clone(), pending.endpoint.clone()));
+                }
+            }
             let label = format!("{} has its time to live off", stack.table);
             add(Some(env), Aws, format!("{env}.table.ttl-off"), label, Effect::TimeToLive);
         }

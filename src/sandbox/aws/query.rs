@@ -14,7 +14,7 @@ const MEMBER: &str = "member";
 
 const NUMBERS: [&str; 4] = ["DurationSeconds", "MaxDatapoints", "MaxRecords", "Period"];
 const TIMES: [&str; 4] = ["EndDate", "EndTime", "StartDate", "StartTime"];
-const BOOLEANS: [&str; 1] = ["ReturnData"];
+const BOOLEANS: [&str; 2] = ["ReturnData", "ReturnSubscriptionArn"];
 /// The members of an answer that are maps and no structures.
 const MAPS: [&str; 1] = ["Attributes"];
 
