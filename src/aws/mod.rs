@@ -4,6 +4,7 @@
 mod access;
 mod alarms;
 mod arn;
+mod checklist;
 mod clients;
 mod emergency;
 #[cfg(all(test, feature = "sandbox"))]
@@ -15,11 +16,13 @@ mod history;
 mod iam;
 mod identity;
 mod keys;
+mod logs;
 mod messages;
 mod metrics;
 mod notices;
 mod observe;
 mod operation;
+mod policies;
 mod queues;
 mod replay;
 mod rules;

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::bus_events;
-use super::faults::STALE_READS;
+use super::faults::{STALE_READS, denial_fault};
 use super::input::Input;
 use super::refusal::Refusal;
 use super::replays;
@@ -21,7 +21,17 @@ pub fn answer(state: &mut State, call: &CallContext, input: Input) -> Result<Val
     match call.operation {
         "DescribeEventBus" => {
             let index = find_bus(state, call, input.text("Name"))?;
-            Ok(bus_value(&state.buses[index]))
+            let bus = &state.buses[index];
+            let mut value = bus_value(bus);
+            let mut stacks = state.stacks.iter();
+            let stack = stacks.find(|stack| stack.bus == bus.name && stack.account == bus.place.account);
+            if stack.is_some_and(|stack| state.fault(&denial_fault(&stack.environment, "bus"))) {
+                let statement = json!({
+                    "Sid": "nobody", "Effect": "Deny", "Principal": "*", "Action": "events:PutEvents", "Resource": bus.arn(),
+                });
+                value["Policy"] = json!(json!({"Version": "2012-10-17", "Statement": [statement]}).to_string());
+            }
+            Ok(value)
         }
         "ListEventBuses" => list_event_buses(state, call, input),
         "DescribeRule" => describe_rule(state, call, input),
