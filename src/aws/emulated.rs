@@ -14,6 +14,9 @@ use crate::sandbox::aws::{
     AlarmMetric, AlarmSpec, AlarmState as Set, ApiFault, Failure, Outcome, Pace, RuleSpec, StackSpec, World,
 };
 
+mod dead_letters;
+mod replay;
+
 use super::observe::VERSION_PATIENCE;
 use super::{AccessKeys, Aws, AwsErrorKind, AwsSettings};
 

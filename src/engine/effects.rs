@@ -7,6 +7,12 @@ use crate::runbook::steps::ActError;
 use crate::runbook::steps::effects::{self, Found, Observation, Site};
 use crate::store::StoreError;
 
+/// For what needs no lock: what only tells somebody, and stopping what the run itself has begun, also when a rollback has
+/// taken the environment from it.
+fn without_lock<'a>(place: &'a Place, run: &Run) -> Held<'a> {
+    Held::granted(&place.environment.name, Some(run.id))
+}
+
 impl Drive<'_> {
     /// Does the effect of a step whose intent is recorded, unless it is found done.
     pub(super) async fn effect(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
@@ -27,8 +33,7 @@ impl Drive<'_> {
                 None => return Ok(Turn::Again),
             }
         } else {
-            let held = Held::granted(&place.environment.name, Some(run.id));
-            effects::act(&site, &held, effect).await
+            effects::act(&site, &without_lock(place, run), effect).await
         };
         match done {
             Ok(receipt) => self.effected(step, receipt).await,
@@ -62,9 +67,7 @@ impl Drive<'_> {
         let Some((site, effect)) = self.site(place, run, step) else { return Ok(Turn::Again) };
         let Some((_, receipt)) = &site.step.effected else { return Ok(Turn::Again) };
         let observed = if stop {
-            // What a run has begun it may stop, also when a rollback has taken the environment from it.
-            let held = Held::granted(&place.environment.name, Some(run.id));
-            effects::stop(&site, &held, effect, receipt).await
+            effects::stop(&site, &without_lock(place, run), effect, receipt).await
         } else {
             effects::observe(&site, effect, receipt).await
         };

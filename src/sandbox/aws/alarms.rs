@@ -40,7 +40,7 @@ impl State {
             // The depth itself: it is published once a minute, which is a long time in a sandbox.
             let name = metric.dimensions.get("QueueName")?;
             let queue = self.queues.iter().find(|queue| queue.place == metric.place && queue.name == *name)?;
-            return Some(queue.depth.visible as f64);
+            return Some(queue.depth(at).visible as f64);
         }
         let until = at - pace.metric_delay;
         self.metrics.recent(metric, until - pace.alarm_window, until)?.statistic(&alarm.statistic)

@@ -4,11 +4,12 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::bus_events::event_type;
 use super::deploy;
 use super::metrics::{MetricKey, Metrics};
 use super::spec::{AlarmMetric, StackSpec};
 use super::state::{
-    Alarm, AlarmState, Archive, Bus, Function, Place, Queue, QueueDepth, Rule, RuleState, Stack, State, Subscription,
+    Alarm, AlarmState, Archive, Bus, Function, Place, Queue, Rule, RuleState, Stack, State, Subscription,
     SubscriptionStanding, Table, Target, Topic,
 };
 
@@ -23,6 +24,8 @@ impl State {
             reached: now,
             buses: Vec::new(),
             archives: Vec::new(),
+            replays: Vec::new(),
+            event_count: 0,
             functions: Vec::new(),
             queues: Vec::new(),
             tables: Vec::new(),
@@ -52,6 +55,7 @@ impl State {
             bus_arn: bus.arn(),
             created: now,
             events: 0,
+            remembered: Default::default(),
         });
         self.alarms.extend(alarms(spec, &bus, now));
         self.buses.push(bus);
@@ -88,7 +92,8 @@ impl State {
             place: place.clone(),
             name: name.clone(),
             environment: spec.environment.clone(),
-            depth: QueueDepth::default(),
+            messages: Vec::new(),
+            put_count: 0,
             policy: Some(Queue::event_policy(&place, name, &spec.bus)),
             created: now,
         }));
@@ -128,6 +133,7 @@ fn custom_bus(spec: &StackSpec, place: &Place, now: Timestamp) -> Bus {
             let target = function_target(place, &spec.function, dlq_arn.clone());
             Rule {
                 owner: Some((spec.environment.clone(), rule.short.clone())),
+                pattern: json!({"detail-type": [event_type(&rule.short)]}),
                 ..plain_rule(&rule.name, state, target, now)
             }
         })
@@ -140,7 +146,11 @@ fn custom_bus(spec: &StackSpec, place: &Place, now: Timestamp) -> Bus {
         ..plain_rule(&format!("Events-Archive-{}", spec.archive), RuleState::Enabled, archive_target, now)
     });
     let foreign = format!("reporting-team-feed-{}", spec.environment);
-    rules.push(plain_rule(&foreign, RuleState::Enabled, function_target(place, "reporting-team-consumer", None), now));
+    let consumer = function_target(place, "reporting-team-consumer", None);
+    rules.push(Rule {
+        pattern: json!({"detail-type": [event_type(&foreign)]}),
+        ..plain_rule(&foreign, RuleState::Enabled, consumer, now)
+    });
     Bus { place: place.clone(), name: spec.bus.clone(), created: now, rules }
 }
 

@@ -1,11 +1,13 @@
-//! EventBridge's operations: buses, rules, targets, archives.
+//! EventBridge's operations: buses, rules, targets, archives. Replays and events are in `replays` and `bus_events`.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::bus_events;
 use super::faults::STALE_READS;
 use super::input::Input;
 use super::refusal::Refusal;
+use super::replays;
 use super::serve::CallContext;
 use super::state::{Archive, Bus, Rule, RuleState, State};
 use super::wire::Service;
@@ -29,6 +31,8 @@ pub fn answer(state: &mut State, call: &CallContext, input: Input) -> Result<Val
         "ListTargetsByRule" => list_targets(state, call, input),
         "ListArchives" => list_archives(state, call, input),
         "DescribeArchive" => describe_archive(state, call, input),
+        "StartReplay" | "DescribeReplay" | "ListReplays" | "CancelReplay" => replays::answer(state, call, input),
+        "PutEvents" => bus_events::put_events(state, call, input),
         other => Err(Refusal::unknown_operation(Some(Service::Events), other)),
     }
 }

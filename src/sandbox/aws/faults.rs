@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::deploy::OTHER_VERSION;
 use super::spec::Pace;
-use super::state::{QueueDepth, State, SubscriptionStanding};
+use super::state::{Queue, State, SubscriptionStanding};
 use jiff::Timestamp;
 
 /// How many messages the switch "holds messages" puts into a queue.
-const FILL_MESSAGES: u64 = 5;
+const FILL_MESSAGES: usize = 5;
 
 /// What the switch of a queue is called whose policy it takes away.
 pub const QUEUE_DENIED: &str = "denied";
@@ -141,15 +141,16 @@ impl State {
         match effect {
             Effect::None => {}
             Effect::Fill(queue) => {
-                if let Some(depth) = self.depth_mut(&environment, &queue) {
-                    let visible = depth.visible;
-                    depth.visible = if on { visible + FILL_MESSAGES } else { visible.saturating_sub(FILL_MESSAGES) };
+                if on {
+                    self.fill(now, &environment, &queue, FILL_MESSAGES);
+                } else if let Some(queue) = self.queue_of(&environment, &queue) {
+                    queue.messages.retain(|message| !message.filled);
                 }
             }
             Effect::Empty(queue) if on => {
                 self.faults.remove(&queue_fault(&environment, &queue, "fill"));
-                if let Some(depth) = self.depth_mut(&environment, &queue) {
-                    *depth = QueueDepth::default();
+                if let Some(queue) = self.queue_of(&environment, &queue) {
+                    queue.messages.clear();
                 }
             }
             Effect::Empty(_) => {}
@@ -175,10 +176,20 @@ impl State {
         true
     }
 
-    fn depth_mut(&mut self, environment: &str, name: &str) -> Option<&mut QueueDepth> {
+    fn queue_of(&mut self, environment: &str, name: &str) -> Option<&mut Queue> {
         let mut queues = self.queues.iter_mut();
-        let queue = queues.find(|queue| queue.environment == environment && queue.name == name)?;
-        Some(&mut queue.depth)
+        queues.find(|queue| queue.environment == environment && queue.name == name)
+    }
+
+    /// Puts messages into a queue: events of the environment's rules in turn where the rules have it, else what a
+    /// scheduler could not deliver.
+    fn fill(&mut self, now: Timestamp, environment: &str, name: &str, messages: usize) {
+        for number in 0..messages {
+            let (body, attributes) = self.undelivered(now, environment, name, number);
+            if let Some(queue) = self.queue_of(environment, name) {
+                queue.put(now, body, attributes).filled = true;
+            }
+        }
     }
 
     fn all_switches(&self) -> Vec<(Fault, Effect)> {

@@ -1,11 +1,15 @@
 //! How the world moves on: everything that happens between two moments, in the order of time. Computed from the time
 //! elapsed alone, so that the same calls at the same times always find the same world; nothing runs in between.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::build::queue_metric;
+use super::bus_events::BusEvent;
 use super::faults::{QUEUE_DENIED, function_fault, queue_fault, rule_fault};
 use super::metrics::MetricKey;
+use super::replays::REPLAY_BEAT;
 use super::spec::Pace;
 use super::state::{Rule, State, Target};
 
@@ -22,6 +26,9 @@ enum Happening {
         bus: usize,
         rule: usize,
     },
+    Replay {
+        replay: usize,
+    },
     /// Queues publish their depth each full minute.
     QueueMetrics,
     AlarmEvaluation,
@@ -34,7 +41,8 @@ impl State {
             let from = self.reached.max(now - CATCH_UP_MAX);
             for (at, happening) in self.due(from, now, pace) {
                 match happening {
-                    Happening::Event { bus, rule } => self.deliver(at, bus, rule),
+                    Happening::Event { bus, rule } => self.happen(at, bus, rule),
+                    Happening::Replay { replay } => self.replay_on(at, replay),
                     Happening::QueueMetrics => self.publish_queues(at),
                     Happening::AlarmEvaluation => self.evaluate_alarms(at, pace),
                 }
@@ -49,7 +57,7 @@ impl State {
         let mut due = Vec::new();
         for (bus_index, bus) in self.buses.iter().enumerate() {
             for (rule_index, rule) in bus.rules.iter().enumerate() {
-                if !rule.has_traffic || !rule.state.lets_events_through() || self.rule_fault(rule, "silent") {
+                if !rule.has_traffic || self.rule_fault(rule, "silent") {
                     continue;
                 }
                 // Each rule has its own place within the gap, so that rules do not move in step.
@@ -60,6 +68,9 @@ impl State {
                 due.extend(beats(rule.since + phase, pace.event_gap, from, now).map(|at| (at, event)));
             }
         }
+        for (replay, going) in self.replays.iter().enumerate().filter(|(_, replay)| !replay.phase.is_over()) {
+            due.extend(beats(going.started, REPLAY_BEAT, from, now).map(|at| (at, Happening::Replay { replay })));
+        }
         let minute = SignedDuration::from_mins(1);
         due.extend(beats(Timestamp::UNIX_EPOCH, minute, from, now).map(|at| (at, Happening::QueueMetrics)));
         let evaluations = beats(Timestamp::UNIX_EPOCH, pace.alarm_period, from, now);
@@ -68,7 +79,17 @@ impl State {
         due
     }
 
-    fn deliver(&mut self, at: Timestamp, bus: usize, rule: usize) {
+    /// An event comes for a rule: the archive keeps it, and the rule gets it if it is enabled.
+    fn happen(&mut self, at: Timestamp, bus: usize, rule: usize) {
+        let event = self.fresh_event(at, bus, rule);
+        self.archive(bus, &event);
+        if self.buses[bus].rules[rule].state.lets_events_through() {
+            self.match_rule(at, bus, rule, &event, None);
+        }
+    }
+
+    /// A rule that is enabled gets an event that it matches; `replay` names the replay that it comes from.
+    pub fn match_rule(&mut self, at: Timestamp, bus: usize, rule: usize, event: &BusEvent, replay: Option<&str>) {
         let (bus, rule) = (&self.buses[bus], &self.buses[bus].rules[rule]);
         let metric = |name: &str| bus.rule_metric(&rule.name, name);
         let mut happened = vec![
@@ -90,14 +111,12 @@ impl State {
             happened.push((metric("Invocations"), 1.0));
             happened.extend(targets.iter().flat_map(|target| self.invoke(at, target)));
         }
-        let bus_arn = bus.arn();
-        for archive in self.archives.iter_mut().filter(|archive| archive.bus_arn == bus_arn) {
-            archive.events += 1;
-        }
-        let dead_letters = targets.iter().filter(|_| fails).filter_map(|target| target.dlq_arn.as_deref());
-        for arn in dead_letters {
+        let (body, rule_arn) = (event.envelope(bus, replay), bus.rule_arn(rule));
+        let dead_letters =
+            targets.iter().filter(|_| fails).filter_map(|target| Some((target, target.dlq_arn.as_deref()?)));
+        for (target, arn) in dead_letters {
             for queue in self.queues.iter_mut().filter(|queue| queue.arn() == arn && queue.policy.is_some()) {
-                queue.depth.visible += 1;
+                queue.put(at, body.clone(), reasons(&rule_arn, &target.arn, Undelivered::NoPermission));
             }
         }
         for (key, value) in happened {
@@ -130,9 +149,47 @@ impl State {
     }
 
     fn publish_queues(&mut self, at: Timestamp) {
-        for queue in &self.queues {
-            self.metrics.record(at, queue_metric(&queue.place, &queue.name), queue.depth.visible as f64);
+        for queue in &mut self.queues {
+            queue.expire(at);
+            let visible = queue.depth(at).visible;
+            self.metrics.record(at, queue_metric(&queue.place, &queue.name), visible as f64);
+            if let Some(age) = queue.oldest_age(at) {
+                let dimensions = [("QueueName", queue.name.as_str())];
+                let key = MetricKey::new(&queue.place, "AWS/SQS", "ApproximateAgeOfOldestMessage", &dimensions);
+                self.metrics.record(at, key, age as f64);
+            }
         }
+    }
+
+    /// A message for a queue of an environment, as if something could not be delivered: body and attributes.
+    pub fn undelivered(
+        &mut self,
+        now: Timestamp,
+        environment: &str,
+        queue: &str,
+        number: usize,
+    ) -> (String, BTreeMap<String, String>) {
+        let stack = self.stacks.iter().find(|stack| stack.environment == environment);
+        let Some((bus, names)) = stack
+            .filter(|stack| stack.dlqs.first().is_some_and(|first| first == queue))
+            .map(|stack| (stack.bus.clone(), stack.rules.iter().map(|rule| rule.name.clone()).collect::<Vec<_>>()))
+        else {
+            let error =
+                [("ERROR_CODE", "NO_PERMISSIONS"), ("ERROR_MESSAGE", "The schedule may not invoke its target.")];
+            let error = error.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            return ("{\"mode\":\"scheduled\"}".to_owned(), error.into());
+        };
+        let found = self.buses.iter().position(|known| known.name == bus);
+        let place = found.and_then(|bus| {
+            let name = names.get(number % names.len().max(1))?;
+            Some((bus, self.buses[bus].rules.iter().position(|rule| rule.name == *name)?))
+        });
+        let Some((bus, rule)) = place else { return ("{}".to_owned(), BTreeMap::new()) };
+        let event = self.fresh_event(now, bus, rule);
+        let (bus, rule) = (&self.buses[bus], &self.buses[bus].rules[rule]);
+        let why = if number.is_multiple_of(2) { Undelivered::NoPermission } else { Undelivered::Exhausted };
+        let target = rule.targets.first().map_or("", |target| target.arn.as_str());
+        (event.envelope(bus, None), reasons(&bus.rule_arn(rule), target, why))
     }
 
     fn rule_fault(&self, rule: &Rule, what: &str) -> bool {
@@ -152,6 +209,38 @@ impl State {
             queue.policy = (!denied).then(|| super::state::Queue::event_policy(&queue.place, name, bus));
         }
     }
+}
+
+/// Why EventBridge could not deliver an event.
+#[derive(Clone, Copy)]
+enum Undelivered {
+    NoPermission,
+    Exhausted,
+}
+
+/// What EventBridge writes beside an event that it could not deliver.
+fn reasons(rule_arn: &str, target_arn: &str, why: Undelivered) -> BTreeMap<String, String> {
+    let mut reasons = BTreeMap::new();
+    let mut add = |name: &str, value: &str| drop(reasons.insert(name.to_owned(), value.to_owned()));
+    add("RULE_ARN", rule_arn);
+    add("TARGET_ARN", target_arn);
+    match why {
+        Undelivered::NoPermission => {
+            add("ERROR_CODE", "NO_PERMISSIONS");
+            add(
+                "ERROR_MESSAGE",
+                "The rule may not invoke its target: no statement of the function's policy allows it.",
+            );
+            add("RETRY_ATTEMPTS", "0");
+        }
+        Undelivered::Exhausted => {
+            add("ERROR_CODE", "SDK_CLIENT_ERROR");
+            add("ERROR_MESSAGE", "The target could not be reached: connection timed out.");
+            add("EXHAUSTED_RETRY_CONDITION", "MaximumRetryAttempts");
+            add("RETRY_ATTEMPTS", "185");
+        }
+    }
+    reasons
 }
 
 /// The moments `first`, `first + gap`, … that lie after `from` and not after `until`.

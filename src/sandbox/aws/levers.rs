@@ -1,6 +1,10 @@
 //! What tests reach into the world with, past its wire protocols: to look at a resource as it truly is, or to change it
 //! behind the bot's back. Names are taken as they are; of two resources of one name in two accounts, the first is meant.
 
+use jiff::Timestamp;
+
+use super::bus_events::BusEvent;
+use super::messages::HIDDEN_MAX;
 use super::state::{AlarmState, Published, QueueDepth, RuleState, Stack, State, SubscriptionStanding};
 use super::world::World;
 
@@ -13,6 +17,17 @@ pub enum MessageState {
     InFlight,
     /// Not to be seen yet.
     Delayed,
+}
+
+/// What differs in a message from what EventBridge would have written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeadLetter<'a> {
+    /// The body, instead of the event.
+    pub body: Option<&'a str>,
+    /// ERROR_CODE.
+    pub error: Option<&'a str>,
+    /// RULE_ARN.
+    pub rule_arn: Option<&'a str>,
 }
 
 impl World {
@@ -56,25 +71,91 @@ impl World {
 
     /// What lies in a queue, or `None` if there is no such queue.
     pub fn queue_depth(&self, queue: &str) -> Option<QueueDepth> {
-        self.ticked().state.queue_mut(queue).map(|queue| queue.depth)
+        let mut inner = self.ticked();
+        let now = inner.state.reached;
+        inner.state.queue_mut(queue).map(|queue| queue.depth(now))
     }
 
     /// Puts one message into a queue; says whether there is such a queue.
     pub fn put_message(&self, queue: &str, state: MessageState) -> bool {
         let mut inner = self.ticked();
+        let now = inner.state.reached;
+        let Some(environment) = inner.state.queue_mut(queue).map(|queue| queue.environment.clone()) else {
+            return false;
+        };
+        let (body, attributes) = inner.state.undelivered(now, &environment, queue, 0);
         let Some(queue) = inner.state.queue_mut(queue) else { return false };
-        match state {
-            MessageState::Visible => queue.depth.visible += 1,
-            MessageState::InFlight => queue.depth.in_flight += 1,
-            MessageState::Delayed => queue.depth.delayed += 1,
+        let message = queue.put(now, body, attributes);
+        if state != MessageState::Visible {
+            message.visible_at = now + HIDDEN_MAX;
         }
+        message.receives = u32::from(state == MessageState::InFlight);
         true
+    }
+
+    /// Puts an event of one rule (by its short name) into a queue as if it could not be delivered, or what `letter` says
+    /// instead; says whether there are such a queue and rule.
+    pub fn put_dead_letter(&self, queue: &str, rule: &str, letter: DeadLetter<'_>) -> bool {
+        let mut inner = self.ticked();
+        let state = &mut inner.state;
+        let now = state.reached;
+        let Some(environment) = state.queue_mut(queue).map(|queue| queue.environment.clone()) else { return false };
+        let stack = state.stacks.iter().find(|stack| stack.environment == environment);
+        let Some(number) = stack.and_then(|stack| stack.rules.iter().position(|known| known.short == rule)) else {
+            return false;
+        };
+        let (mut body, mut attributes) = state.undelivered(now, &environment, queue, number);
+        if let Some(other) = letter.body {
+            body = other.to_owned();
+        }
+        if let Some(code) = letter.error {
+            attributes.insert("ERROR_CODE".to_owned(), code.to_owned());
+        }
+        if let Some(arn) = letter.rule_arn {
+            attributes.insert("RULE_ARN".to_owned(), arn.to_owned());
+        }
+        let Some(queue) = state.queue_mut(queue) else { return false };
+        queue.put(now, body, attributes);
+        true
+    }
+
+    /// The bodies of all messages in a queue, hidden ones too, in the order in which they were put in.
+    pub fn bodies(&self, queue: &str) -> Vec<String> {
+        let mut inner = self.ticked();
+        let messages = inner.state.queue_mut(queue).map(|queue| queue.messages.iter());
+        messages.into_iter().flatten().map(|message| message.body.clone()).collect()
+    }
+
+    /// The events that an archive remembers, oldest first.
+    pub fn archived(&self, archive: &str) -> Vec<BusEvent> {
+        let inner = self.ticked();
+        let archives = inner.state.archives.iter().filter(|known| known.name == archive);
+        archives.flat_map(|archive| archive.remembered.iter().cloned()).collect()
+    }
+
+    /// Counts events in an archive that it does not remember, as if it were older; says whether there is such an archive.
+    pub fn set_archive_age(&self, archive: &str, created: Timestamp, events: u64) -> bool {
+        let mut inner = self.ticked();
+        let archive = inner.state.archives.iter_mut().find(|known| known.name == archive);
+        archive.map(|archive| (archive.created, archive.events) = (created, events)).is_some()
+    }
+
+    /// The replays so far as `name STATE`, the oldest first.
+    pub fn replays(&self) -> Vec<String> {
+        let inner = self.ticked();
+        inner.state.replays.iter().map(|replay| format!("{} {}", replay.name, replay.phase.as_str())).collect()
+    }
+
+    /// The names of the rules that a replay gave an event again, one for each event; `None` if there is no such replay.
+    pub fn replayed(&self, name: &str) -> Option<Vec<String>> {
+        let inner = self.ticked();
+        inner.state.replays.iter().find(|replay| replay.name == name).map(|replay| replay.delivered.clone())
     }
 
     /// Empties a queue; says whether there is such a queue.
     pub fn purge_queue(&self, queue: &str) -> bool {
         let mut inner = self.ticked();
-        inner.state.queue_mut(queue).map(|queue| queue.depth = QueueDepth::default()).is_some()
+        inner.state.queue_mut(queue).map(|queue| queue.messages.clear()).is_some()
     }
 
     /// An alarm's state, or `None` if there is no such alarm.

@@ -8,6 +8,7 @@
 
 mod alarms;
 mod build;
+mod bus_events;
 mod calls;
 mod cloudformation;
 mod cloudwatch;
@@ -20,10 +21,12 @@ mod flow;
 mod input;
 mod lambda;
 mod levers;
+mod messages;
 mod metrics;
 mod panel;
 mod query;
 mod refusal;
+mod replays;
 mod serve;
 mod sns;
 mod spec;
@@ -35,9 +38,10 @@ mod tests;
 mod wire;
 mod world;
 
+pub use bus_events::BusEvent;
 pub use calls::{Call, Outcome};
 pub use faults::{ApiFault, Failure, Fault, FaultGroup};
-pub use levers::MessageState;
+pub use levers::{DeadLetter, MessageState};
 pub use spec::{AlarmMetric, AlarmSpec, Pace, RuleSpec, StackSpec};
 pub use state::{AlarmState, Published, QueueDepth, RuleState};
 pub use world::{LoadError, World};

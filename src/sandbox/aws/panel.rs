@@ -39,11 +39,12 @@ fn environment(state: &State, stack: &StackSpec) -> Value {
     });
     let queues = state.queues.iter().filter(|queue| queue.environment == *environment);
     let queues = queues.map(|queue| {
+        let depth = queue.depth(state.reached);
         json!({
             "name": queue.name,
-            "visible": queue.depth.visible,
-            "in_flight": queue.depth.in_flight,
-            "delayed": queue.depth.delayed,
+            "visible": depth.visible,
+            "in_flight": depth.in_flight,
+            "delayed": depth.delayed,
             "writable": queue.policy.is_some(),
         })
     });

@@ -1,8 +1,10 @@
-//! SQS's operations on queues. Messages themselves have no operation here.
+//! SQS's operations on queues. Those on messages are in `messages`.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::input::Input;
+use super::messages;
 use super::refusal::Refusal;
 use super::serve::CallContext;
 use super::state::{Queue, State};
@@ -25,7 +27,7 @@ const ATTRIBUTES: [&str; 14] = [
     "VisibilityTimeout",
 ];
 
-pub fn answer(state: &State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
+pub fn answer(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
     match call.operation {
         "GetQueueUrl" => {
             let name = input.required("QueueName")?;
@@ -36,6 +38,9 @@ pub fn answer(state: &State, call: &CallContext, input: Input) -> Result<Value, 
             Ok(json!({"QueueUrl": url(call, queue.ok_or_else(no_queue)?)}))
         }
         "GetQueueAttributes" => get_queue_attributes(state, call, input),
+        "ReceiveMessage" => messages::receive(state, call, input),
+        "ChangeMessageVisibilityBatch" => messages::change_visibility_batch(state, call, input),
+        "DeleteMessage" => messages::delete(state, call, input),
         "ListQueues" => list_queues(state, call, input),
         other => Err(Refusal::unknown_operation(Some(Service::Sqs), other)),
     }
@@ -56,12 +61,17 @@ fn url(call: &CallContext, queue: &Queue) -> String {
     format!("{}/{}/{}", call.endpoint, queue.place.account, queue.name)
 }
 
-fn get_queue_attributes(state: &State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
+/// The queue whose URL a call names.
+pub fn find<'a>(state: &'a mut State, call: &CallContext, input: Input) -> Result<&'a mut Queue, Refusal> {
     let url = input.required("QueueUrl")?;
     let mut path = url.rsplit('/');
     let (name, account) = (path.next().unwrap_or_default(), path.next().unwrap_or_default());
-    let queue = visible(state, call).find(|queue| queue.name == name && queue.place.account == account);
-    let queue = queue.ok_or_else(no_queue)?;
+    let mut queues = state.queues.iter_mut().filter(|queue| call.sees(&queue.place));
+    queues.find(|queue| queue.name == name && queue.place.account == account).ok_or_else(no_queue)
+}
+
+fn get_queue_attributes(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
+    let queue = find(state, call, input)?;
     let wanted = input.texts("AttributeNames");
     if let Some(unknown) = wanted.iter().find(|name| **name != "All" && !ATTRIBUTES.contains(name)) {
         return Err(Refusal::sender("InvalidAttributeName", format!("Unknown Attribute {unknown}.")));
@@ -71,17 +81,17 @@ fn get_queue_attributes(state: &State, call: &CallContext, input: Input) -> Resu
     let attributes: Map<String, Value> = ATTRIBUTES
         .into_iter()
         .filter(|name| is_wanted(name))
-        .filter_map(|name| Some((name.to_owned(), Value::String(attribute(queue, name)?))))
+        .filter_map(|name| Some((name.to_owned(), Value::String(attribute(queue, name, call.now)?))))
         .collect();
     if attributes.is_empty() { Ok(json!({})) } else { Ok(json!({"Attributes": attributes})) }
 }
 
 /// An attribute's value, always a text; `None` for one that this queue does not have.
-fn attribute(queue: &Queue, name: &str) -> Option<String> {
+fn attribute(queue: &Queue, name: &str, now: Timestamp) -> Option<String> {
     match name {
-        "ApproximateNumberOfMessages" => Some(queue.depth.visible.to_string()),
-        "ApproximateNumberOfMessagesDelayed" => Some(queue.depth.delayed.to_string()),
-        "ApproximateNumberOfMessagesNotVisible" => Some(queue.depth.in_flight.to_string()),
+        "ApproximateNumberOfMessages" => Some(queue.depth(now).visible.to_string()),
+        "ApproximateNumberOfMessagesDelayed" => Some(queue.depth(now).delayed.to_string()),
+        "ApproximateNumberOfMessagesNotVisible" => Some(queue.depth(now).in_flight.to_string()),
         "CreatedTimestamp" | "LastModifiedTimestamp" => Some(queue.created.as_second().to_string()),
         "DelaySeconds" | "ReceiveMessageWaitTimeSeconds" => Some("0".to_owned()),
         "MaximumMessageSize" => Some("262144".to_owned()),

@@ -1,13 +1,16 @@
 //! The world's resources as values: buses, rules, queues, functions, tables, alarms, stacks, topics. How they change over time is in
 //! `flow` and `alarms`, how they answer calls in one file a service.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::bus_events::BusEvent;
+use super::messages::Message;
 use super::metrics::{MetricKey, Metrics};
+use super::replays::Replay;
 use super::spec::StackSpec;
 
 /// An account and a region: where a resource is.
@@ -141,7 +144,11 @@ pub struct Archive {
     pub name: String,
     pub bus_arn: String,
     pub created: Timestamp,
+    /// All that ever arrived.
     pub events: u64,
+    /// The newest of them, oldest first.
+    #[serde(default)]
+    pub remembered: VecDeque<BusEvent>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -149,7 +156,12 @@ pub struct Queue {
     pub place: Place,
     pub name: String,
     pub environment: String,
-    pub depth: QueueDepth,
+    /// In the order in which they were put in.
+    #[serde(default)]
+    pub messages: Vec<Message>,
+    /// How many messages there were in all, so that each has an id of its own.
+    #[serde(default)]
+    pub put_count: u64,
     /// Without it, EventBridge cannot write to the queue.
     pub policy: Option<Value>,
     pub created: Timestamp,
@@ -328,6 +340,11 @@ pub struct State {
     pub reached: Timestamp,
     pub buses: Vec<Bus>,
     pub archives: Vec<Archive>,
+    #[serde(default)]
+    pub replays: Vec<Replay>,
+    /// How many events there were in all, so that each has an id of its own.
+    #[serde(default)]
+    pub event_count: u64,
     pub functions: Vec<Function>,
     pub queues: Vec<Queue>,
     pub tables: Vec<Table>,
