@@ -128,7 +128,8 @@ impl Aws {
     /// credentials that were kept fresh, and acts with those then.
     pub async fn acting_for(&self, session: &Session) -> Result<Self, AwsError> {
         let Some(role) = &self.0.operator else { return Ok(self.clone()) };
-        let assuming = self.assume(&self.0.clients.sts_own, role, session);
+        // On the heap: it is a part of every act, and large.
+        let assuming = Box::pin(self.assume(&self.0.clients.sts_own, role, session));
         let credentials = match self.standing().filter(|_| session.urgent) {
             None => assuming.await?,
             Some(standing) => match tokio::time::timeout(URGENT_PATIENCE, assuming).await {
@@ -266,7 +267,8 @@ impl Aws {
                     call.tags(tag.map_err(|_| AwsError::other(ASSUME_ROLE, "RequestNotBuilt", "a tag is not legal"))?);
             }
         }
-        let output = call.send().await.map_err(|error| AwsError::from_sdk(ASSUME_ROLE, &error).about(role))?;
+        let sent = Box::pin(call.send()).await;
+        let output = sent.map_err(|error| AwsError::from_sdk(ASSUME_ROLE, &error).about(role))?;
         let credentials = output.credentials().ok_or_else(|| {
             AwsError::other(ASSUME_ROLE, "MissingCredentials", "the answer has no credentials").about(role)
         })?;

@@ -23,6 +23,7 @@ pub const METRICS_INCOMPLETE: &str = "aws.metrics-incomplete";
 pub const ENABLE_DENIED: &str = "aws.enable-denied";
 pub const VERSION_FORBIDDEN: &str = "aws.version-forbidden";
 pub const STALE_READS: &str = "aws.stale-reads";
+pub const SESSION_TAGS_REFUSED: &str = "aws.session-tags-refused";
 
 /// One switch of the panel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -250,6 +251,7 @@ impl State {
             (ENABLE_DENIED, "Enabling a rule is forbidden"),
             (VERSION_FORBIDDEN, "The deployed version cannot be read"),
             (STALE_READS, "Reads of rules are some seconds old"),
+            (SESSION_TAGS_REFUSED, "Roles refuse sessions that say who asked"),
         ] {
             add(None, Aws, id.to_owned(), label.to_owned(), Effect::None);
         }
