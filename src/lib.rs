@@ -25,6 +25,7 @@ pub mod notice;
 pub mod policy;
 pub mod requests;
 pub mod runbook;
+pub mod sam;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod slack;

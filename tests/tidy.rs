@@ -25,6 +25,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy", &["domain", "window"]),
     ("checks", &["domain", "window"]),
     ("runbook", &["domain", "checks", "aws"]),
+    // Which run and step a process is for; nothing else of ours. What a deployment did is read from AWS.
+    ("sam", &["domain"]),
     // What a reading of AWS has to answer is said by the checks.
     ("aws", &["domain", "checks"]),
     // What is known of a second factor is a row there.

@@ -142,6 +142,16 @@ impl AwsError {
         matches!(self.kind, AwsErrorKind::CredentialsUnavailable | AwsErrorKind::CredentialsExpired)
     }
 
+    /// There is nothing that credentials could come from.
+    pub(super) fn no_credentials() -> Self {
+        Self::new(ASSUME_ROLE, AwsErrorKind::CredentialsUnavailable)
+    }
+
+    /// Reads why credentials could not be had.
+    pub(super) fn from_credentials(error: &(dyn Error + 'static)) -> Self {
+        assume_role_failure(error).unwrap_or_else(Self::no_credentials)
+    }
+
     /// Reads the SDK's error for what it means.
     pub(super) fn from_sdk<E>(operation: &'static Operation, error: &SdkError<E, HttpResponse>) -> Self
     where

@@ -1,4 +1,4 @@
-//! Finds moto and ministack on the PATH, and runs one on a free loopback port until it is dropped.
+//! Finds moto, ministack and sam on the PATH, and runs one of the first two on a free loopback port until it is dropped.
 
 use std::env;
 use std::io::{Read, Write};
@@ -47,6 +47,11 @@ pub async fn ministack() -> Option<Emulator> {
         command.env("GATEWAY_PORT", port.to_string());
         command
     }))
+}
+
+/// AWS's deployment tool; none when it is not installed.
+pub fn sam() -> Option<PathBuf> {
+    find("sam", "sam")
 }
 
 /// Whether `ALCH_TEST_REQUIRE`, a comma list, names this tool: then its absence fails the test.
