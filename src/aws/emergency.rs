@@ -194,7 +194,7 @@ async fn verify(hands: &Hands, bus: &str, disabling: &mut [Disabling<'_>], deadl
         }
         tokio::time::sleep(STALE_PAUSE).await;
         let again = disabling.iter_mut().filter(|one| stale(one));
-        join_all(again.map(|one| disable_hard(&hands, bus, one, deadline))).await;
+        join_all(again.map(|one| disable_hard(hands, bus, one, deadline))).await;
     }
 }
 
