@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod accounts;
 mod closed;
 mod crash;
 mod decisions;
@@ -10,6 +11,7 @@ mod hold;
 mod production;
 mod record;
 mod rollback;
+mod sessions;
 mod soak;
 mod step_up;
 mod trouble;
