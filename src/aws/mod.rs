@@ -6,6 +6,7 @@ mod alarms;
 mod arn;
 mod checklist;
 mod clients;
+mod doctor;
 mod emergency;
 #[cfg(all(test, feature = "sandbox"))]
 mod emulated;

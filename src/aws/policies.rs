@@ -50,7 +50,8 @@ impl Aws {
         };
         let request_ids = ids(&described).into_iter().chain(targets.request_ids).collect();
         let arn = described.arn().unwrap_or_default().to_owned();
-        Ok(Answer { value: FullRule { arn, fact, targets: targets.value }, request_ids })
+        let pattern = described.event_pattern().map(str::to_owned);
+        Ok(Answer { value: FullRule { arn, fact, pattern, targets: targets.value }, request_ids })
     }
 
     async fn full_targets(&self, bus: &str, rule: &str) -> Result<Answer<Vec<TargetFact>>, AwsError> {

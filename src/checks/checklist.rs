@@ -15,9 +15,13 @@ mod queues;
 mod rules;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use super::facts::{BUS_ACTIONS, ChecklistReadings, Measured, TABLE_ACTIONS};
+pub(super) use alarms::trouble_with;
+pub(super) use invocations::quoted;
+pub(super) use queues::may_be_written_to;
+pub(super) use rules::{is_function, may_invoke};
 pub use table::{TableFact, TtlFact};
 
 /// The items in the runbook's order: their names, and what they are called.
@@ -142,7 +146,7 @@ pub(super) fn group(name: &str, title: &str, mut parts: Vec<Check>) -> Vec<Check
         format!("{}: {}.", sentence(verdict.word()).trim_end_matches('.'), names.join(", "))
     };
     let mut queries: Vec<&str> = Vec::new();
-    for query in parts.iter().map(|part| part.evidence.query.as_str()) {
+    for query in parts.iter().flat_map(|part| part.evidence.query.split("; ")) {
         if !query.is_empty() && !queries.contains(&query) {
             queries.push(query);
         }

@@ -25,6 +25,8 @@ pub struct FullRule {
     pub arn: String,
     /// What plans need of it.
     pub fact: RuleFact,
+    /// The pattern by which it picks events.
+    pub pattern: Option<String>,
     /// Its targets.
     pub targets: Vec<TargetFact>,
 }

@@ -4,6 +4,7 @@
 
 pub mod checklist;
 pub mod dead_letters;
+pub mod doctor;
 pub mod facts;
 pub mod gate;
 mod metric;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::execute::{Engine, Place};
+use crate::checks::doctor;
 use crate::domain::{Check, Inspection, Run, StepId};
 use crate::store::StoreError;
 
@@ -16,13 +17,15 @@ impl Engine {
         inspection: Inspection,
         asked_at: Timestamp,
     ) -> Result<Vec<Check>, StoreError> {
-        let _ = (place, run, step, asked_at);
+        let _ = (run, step);
         match inspection {
-            Inspection::Infrastructure
-            | Inspection::SmokeEvidence
-            | Inspection::Idempotency
-            | Inspection::Dlq
-            | Inspection::Doctor => Ok(Vec::new()),
+            Inspection::Infrastructure | Inspection::SmokeEvidence | Inspection::Idempotency | Inspection::Dlq => {
+                Ok(Vec::new())
+            }
+            Inspection::Doctor => {
+                let readings = place.aws.read_doctor(&place.environment, asked_at).await;
+                Ok(doctor::checks(&place.environment, &readings))
+            }
         }
     }
 }

@@ -5,8 +5,8 @@ mod restore;
 pub mod steps;
 
 use crate::domain::{
-    ApprovalMode, Command, Destination, Environment, Facts, PLAN_VERSION, Plan, PlannedApproval, Rule, RuleState,
-    Selection, Step, StepId, StepKind,
+    ApprovalMode, Command, Destination, Environment, Facts, Inspection, PLAN_VERSION, Plan, PlannedApproval, Rule,
+    RuleState, Selection, Step, StepId, StepKind,
 };
 
 /// Why there is no plan. The text is for people.
@@ -48,6 +48,7 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
         Command::Restore { .. } => restore::steps(command, facts, environment)?,
         Command::Promote { .. } => enable::steps(command, environment.rules.iter().collect(), facts, environment)?,
         Command::Verify { .. } => vec![step("checklist", StepKind::Checklist)],
+        Command::Doctor { .. } => vec![step("doctor", StepKind::Inspect { inspection: Inspection::Doctor })],
         Command::Rollback { .. } => vec![step(
             "disable-all",
             StepKind::DisableAll { rules: environment.rules.clone(), bus: environment.bus.clone() },

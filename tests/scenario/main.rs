@@ -6,6 +6,7 @@ mod accounts;
 mod closed;
 mod crash;
 mod decisions;
+mod doctor;
 mod enable;
 mod hold;
 mod production;

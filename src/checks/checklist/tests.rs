@@ -20,7 +20,7 @@ const FUNCTION: &str = "arn:aws:lambda:us-east-1:111111111111:function:the-funct
 const TOPIC: &str = "arn:aws:sns:us-east-1:111111111111:topic";
 const TABLE: &str = "arn:aws:dynamodb:us-east-1:111111111111:table/the-table";
 
-fn environment() -> Environment {
+pub(in crate::checks) fn environment() -> Environment {
     let mut environment: Environment = toml::from_str(
         r#"
         region = "us-east-1"
@@ -44,7 +44,7 @@ fn at(text: &str) -> Timestamp {
     format!("2026-11-23T{text}Z").parse().unwrap()
 }
 
-fn answer<T>(value: T) -> Reading<T> {
+pub(in crate::checks) fn answer<T>(value: T) -> Reading<T> {
     Ok(Answer { value, request_ids: vec!["req-1".to_owned()] })
 }
 
@@ -73,11 +73,12 @@ fn alarm(namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> AlarmFact 
     }
 }
 
-fn healthy() -> ChecklistReadings {
+pub(in crate::checks) fn healthy() -> ChecklistReadings {
     let environment = environment();
     let rule = FullRule {
         arn: RULE.to_owned(),
         fact: RuleFact { state: RuleState::Enabled, managed_by: None, targets: vec![FUNCTION.to_owned()] },
+        pattern: Some(r#"{"detail-type": ["One"]}"#.to_owned()),
         targets: vec![TargetFact { arn: FUNCTION.to_owned(), dlq: Some(QUEUE.to_owned()) }],
     };
     let allowed = |actions: &[&str]| answer(actions.iter().map(|a| ((*a).to_owned(), Permission::Allowed)).collect());
@@ -157,7 +158,7 @@ fn list(readings: &ChecklistReadings, wanted: Option<RuleState>) -> Vec<Check> {
     checks(&environment(), &wanted, readings)
 }
 
-fn told(checks: &[Check]) -> String {
+pub(in crate::checks) fn told(checks: &[Check]) -> String {
     let row = |c: &Check| {
         let Check { name, title, verdict, value, limit, reason, .. } = c;
         format!("{name} | {title} | {} | {value} | {limit} | {reason}", verdict.word())
@@ -187,7 +188,7 @@ fn what_is_amiss_is_told_with_its_mend() {
     insta::assert_snapshot!(told(&list(&readings, Some(RuleState::Enabled))));
 }
 
-fn with_rule(readings: &mut ChecklistReadings, change: impl FnOnce(&mut FullRule)) {
+pub(in crate::checks) fn with_rule(readings: &mut ChecklistReadings, change: impl FnOnce(&mut FullRule)) {
     if let Some(Ok(Answer { value: Some(rule), .. })) = readings.rules.get_mut("one") {
         change(rule);
     }
@@ -199,7 +200,7 @@ fn with_queue(readings: &mut ChecklistReadings, change: impl FnOnce(&mut QueueFa
     }
 }
 
-fn with_alarm(readings: &mut ChecklistReadings, name: &str, change: impl FnOnce(&mut AlarmFact)) {
+pub(in crate::checks) fn with_alarm(readings: &mut ChecklistReadings, name: &str, change: impl FnOnce(&mut AlarmFact)) {
     if let Ok(answer) = &mut readings.alarms
         && let Some(fact) = answer.value.get_mut(name)
     {
@@ -207,7 +208,7 @@ fn with_alarm(readings: &mut ChecklistReadings, name: &str, change: impl FnOnce(
     }
 }
 
-fn count(readings: &mut ChecklistReadings, measured: Measured, value: i64) {
+pub(in crate::checks) fn count(readings: &mut ChecklistReadings, measured: Measured, value: i64) {
     let query = measured.query(&environment()).unwrap();
     let points = BTreeMap::from([(at("14:00:00"), value)]);
     readings.metrics.insert(measured, answer(Series { query, points }));

@@ -104,6 +104,16 @@ pub fn role_fault(environment: &str, what: &str) -> String {
     format!("{environment}.role.{what}")
 }
 
+/// The alarms on rules name no bus.
+pub fn alarms_fault(environment: &str) -> String {
+    format!("{environment}.alarms.rule-alone")
+}
+
+/// The archive keeps nothing.
+pub fn archive_fault(environment: &str) -> String {
+    format!("{environment}.archive.disabled")
+}
+
 /// What the policy of a resource denies everybody.
 pub fn denial_fault(environment: &str, what: &str) -> String {
     format!("{environment}.{what}.policy-denies")
@@ -268,6 +278,8 @@ impl State {
                     Effect::None,
                 );
             }
+            add(Some(env), Aws, alarms_fault(env), "Alarms on rules name no bus".to_owned(), Effect::None);
+            add(Some(env), Aws, archive_fault(env), format!("{} is disabled", stack.archive), Effect::None);
             let label = format!("{} has its time to live off", stack.table);
             add(Some(env), Aws, format!("{env}.table.ttl-off"), label, Effect::TimeToLive);
         }
