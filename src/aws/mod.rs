@@ -26,6 +26,7 @@ mod operation;
 mod policies;
 mod queues;
 mod replay;
+mod role;
 mod rules;
 mod session;
 mod subscriptions;

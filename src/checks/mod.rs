@@ -7,6 +7,7 @@ pub mod dead_letters;
 pub mod doctor;
 pub mod facts;
 pub mod gate;
+pub mod idempotency;
 mod metric;
 pub mod policy_document;
 pub mod safeguards;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::execute::{Engine, Place};
+use super::resend;
 use crate::checks::doctor;
 use crate::domain::{Check, Inspection, Run, StepId};
 use crate::store::StoreError;
@@ -19,13 +20,12 @@ impl Engine {
     ) -> Result<Vec<Check>, StoreError> {
         let _ = (run, step);
         match inspection {
-            Inspection::Infrastructure | Inspection::SmokeEvidence | Inspection::Idempotency | Inspection::Dlq => {
-                Ok(Vec::new())
-            }
+            Inspection::Idempotency => Ok(resend::interlock(place, asked_at).await),
             Inspection::Doctor => {
                 let readings = place.aws.read_doctor(&place.environment, asked_at).await;
                 Ok(doctor::checks(&place.environment, &readings))
             }
+            Inspection::Infrastructure | Inspection::SmokeEvidence | Inspection::Dlq => Ok(Vec::new()),
         }
     }
 }
