@@ -1,7 +1,6 @@
 //! The acting part of the loop for effects: after a look, with the environment in hand, recorded with its receipt, and
 //! observed until it is over.
 
-use super::act::session;
 use super::execute::{Drive, Place, Turn};
 use crate::domain::{Effect, Event, Held, Receipt, Run, StepId, StepKind, StepStatus};
 use crate::runbook::steps::ActError;
@@ -28,7 +27,7 @@ impl Drive<'_> {
             Err(error) => return self.trouble(run, Some(step), error).await,
         }
         // What acts does so in a session of its own. A rollback must not wait for that, so it comes first.
-        let aws = match place.aws.acting_for(&session(run, step)).await {
+        let aws = match self.acting(place, run, step).await {
             Ok(aws) => aws,
             Err(error) => return self.trouble(run, Some(step), error).await,
         };

@@ -114,13 +114,15 @@ impl Requests {
             ) => self.start(asked, &permit).await,
             (
                 Command::Versions { .. }
-                | Command::Subscriptions { .. }
                 | Command::MonitorStop { .. }
                 | Command::ReplayStatus { .. }
                 | Command::ReplayCancel { .. }
                 | Command::ReplayList { .. },
                 _,
             ) => Ok(Response::Refuse(view::refusal("This version of Alch cannot do that yet."))),
+            (Command::Subscriptions { environment }, _) => {
+                self.subscriptions(&asked, &environment).await.map(Response::Say)
+            }
             (Command::Rollback { .. }, _) => match environment {
                 Some(environment) => Ok(self.roll_back(asked, environment).await),
                 None => Err(StoreError::NoRun),

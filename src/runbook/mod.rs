@@ -3,6 +3,7 @@
 mod enable;
 mod restore;
 pub mod steps;
+mod topic;
 
 use crate::domain::{
     ApprovalMode, Command, Destination, Environment, Facts, PLAN_VERSION, Plan, PlannedApproval, Rule, RuleState,
@@ -52,6 +53,8 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
             "disable-all",
             StepKind::DisableAll { rules: environment.rules.clone(), bus: environment.bus.clone() },
         )],
+        Command::Subscribe { endpoint, .. } => topic::subscribe(endpoint, environment),
+        Command::TestAlarm { .. } => topic::test(environment),
         _ => return Err(NoPlan::NotAFlow(command.name())),
     };
     let steps = if command.acts() { guarded(steps, command, environment) } else { steps };

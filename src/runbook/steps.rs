@@ -2,6 +2,7 @@
 //! effects of other steps are in [`effects`].
 
 pub mod effects;
+mod topic;
 
 use std::time::{Duration, Instant};
 

@@ -14,6 +14,7 @@ mod rollback;
 mod sessions;
 mod soak;
 mod step_up;
+mod subscribe;
 mod trouble;
 mod verify;
 mod who;

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::ActError;
+use super::{ActError, topic};
 use crate::aws::{Aws, AwsError};
 use crate::domain::{Check, Effect, Environment, Held, Progress, Receipt, Run, StepProgress, StepStatus};
 
@@ -68,7 +68,8 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
         Effect::SamBuild | Effect::SamDeploy { .. } => refused(),
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => refused(),
         Effect::StartReplay { .. } | Effect::Redrive { .. } => refused(),
-        Effect::Subscribe { .. } | Effect::TestAlarm { .. } => refused(),
+        Effect::Subscribe { topic, endpoint } => topic::find_subscription(site, topic, endpoint, first).await,
+        Effect::TestAlarm { topic } => Ok(topic::find_test(site, topic, first)),
     }
 }
 
@@ -83,7 +84,8 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
         Effect::SamBuild | Effect::SamDeploy { .. } => nothing(),
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => nothing(),
         Effect::StartReplay { .. } | Effect::Redrive { .. } => nothing(),
-        Effect::Subscribe { .. } | Effect::TestAlarm { .. } => nothing(),
+        Effect::Subscribe { topic, endpoint } => topic::subscribe(site, topic, endpoint).await,
+        Effect::TestAlarm { topic } => topic::publish_test(site, topic).await,
     }
 }
 
@@ -98,7 +100,8 @@ pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Res
         Effect::SamBuild | Effect::SamDeploy { .. } => over(),
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
         Effect::StartReplay { .. } | Effect::Redrive { .. } => over(),
-        Effect::Subscribe { .. } | Effect::TestAlarm { .. } => over(),
+        Effect::Subscribe { topic, endpoint } => topic::observe_subscription(site, topic, endpoint, receipt).await,
+        Effect::TestAlarm { .. } => Ok(topic::observe_test(receipt)),
     }
 }
 
@@ -119,7 +122,8 @@ pub async fn stop(
         Effect::SamBuild | Effect::SamDeploy { .. } => over(),
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
         Effect::StartReplay { .. } | Effect::Redrive { .. } => over(),
-        Effect::Subscribe { .. } | Effect::TestAlarm { .. } => over(),
+        Effect::Subscribe { endpoint, .. } => Ok(topic::stop_waiting(endpoint)),
+        Effect::TestAlarm { .. } => Ok(topic::observe_test(receipt)),
     }
 }
 
