@@ -1,13 +1,15 @@
 //! The flows: (command, observed facts, configuration) → plan. Pure; what the steps do to AWS is in [`steps`].
 
 mod enable;
+mod redrive;
+mod replay;
 mod restore;
 pub mod steps;
 mod topic;
 
 use crate::domain::{
-    ApprovalMode, Command, Destination, Environment, Facts, PLAN_VERSION, Plan, PlannedApproval, Rule, RuleState,
-    Selection, Step, StepId, StepKind,
+    ApprovalMode, Command, Destination, Environment, Facts, PLAN_VERSION, Plan, PlannedApproval, Remark, Rule,
+    RuleState, Selection, Step, StepId, StepKind,
 };
 
 /// Why there is no plan. The text is for people.
@@ -27,6 +29,9 @@ pub enum NoPlan {
     /// Nothing was ever rolled back here.
     #[error("there was no rollback of {0} to restore from")]
     NoRollback(String),
+    /// Something else stands against it; a sentence without its full stop.
+    #[error("{0}")]
+    Because(String),
     /// The command is not a flow.
     #[error("`{0}` does not become a run")]
     NotAFlow(&'static str),
@@ -48,6 +53,8 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
         }
         Command::Restore { .. } => restore::steps(command, facts, environment)?,
         Command::Promote { .. } => enable::steps(command, environment.rules.iter().collect(), facts, environment)?,
+        Command::ReplayStart { .. } => replay::steps(command, facts, environment)?,
+        Command::Redrive { .. } => redrive::steps(command, facts, environment)?,
         Command::Verify { .. } => vec![step("checklist", StepKind::Checklist)],
         Command::Rollback { .. } => vec![step(
             "disable-all",
@@ -86,12 +93,14 @@ fn guarded(steps: Vec<Step>, command: &Command, environment: &Environment) -> Ve
     if steps.is_empty() || command.is_emergency() {
         return steps;
     }
-    let mut guarded = Vec::new();
-    if !destinations(environment).is_empty() {
-        guarded.push(step("notify", StepKind::Notify { patience: environment.notify.patience }));
-    }
     let each = environment.needs_approval(command) && environment.approval_mode(command.name()) == ApprovalMode::Each;
-    guarded.extend(steps.into_iter().map(|step| Step { needs_person: each && step.kind.acts(), ..step }));
+    let mut guarded: Vec<Step> =
+        steps.into_iter().map(|step| Step { needs_person: each && step.kind.acts(), ..step }).collect();
+    if !destinations(environment).is_empty() {
+        // What is only looked at before anything acts may end the run: then there is nothing to tell.
+        let first = guarded.iter().position(|step| step.kind.acts()).unwrap_or(0);
+        guarded.insert(first, step("notify", StepKind::Notify { patience: environment.notify.patience }));
+    }
     let rules: Vec<Rule> = guarded
         .iter()
         .filter_map(|step| match &step.kind {
@@ -108,6 +117,21 @@ fn guarded(steps: Vec<Step>, command: &Command, environment: &Environment) -> Ve
         guarded.push(step("watch-all", StepKind::WatchAll { rules, lasting, poll }));
     }
     guarded
+}
+
+/// The rules that a replay is for, in the configured order.
+pub fn chosen<'a>(command: &Command, environment: &'a Environment) -> Vec<&'a Rule> {
+    replay::chosen(command, environment)
+}
+
+/// What people have to know before a command's plan is carried out: what it rests on, and what it does beside what was
+/// asked for.
+pub fn remarks(command: &Command, facts: &Facts, environment: &Environment) -> Vec<Remark> {
+    match command {
+        Command::ReplayStart { .. } => replay::remarks(command, facts, environment),
+        Command::Redrive { .. } => redrive::remarks(command, facts, environment),
+        _ => Vec::new(),
+    }
 }
 
 /// The rules that a flow of this command looks at before it plans.

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{ActError, topic};
+use super::{ActError, redrive, replay, topic};
 use crate::aws::{Aws, AwsError};
 use crate::domain::{Check, Effect, Environment, Held, Progress, Receipt, Run, StepProgress, StepStatus};
 
@@ -44,6 +44,8 @@ pub struct Observation {
     pub checks: Vec<Check>,
     /// How it ended, if it is over, in words for people.
     pub over: Option<(StepStatus, String)>,
+    /// Why it has to be stopped now, if it has: [`stop`] is asked instead, at this look and each that says so again.
+    pub stop: Option<String>,
 }
 
 impl Observation {
@@ -67,7 +69,10 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
         Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => refused(),
         Effect::SamBuild | Effect::SamDeploy { .. } => refused(),
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => refused(),
-        Effect::StartReplay { .. } | Effect::Redrive { .. } => refused(),
+        Effect::StartReplay { order, .. } => replay::find(site, order).await,
+        Effect::Redrive { queue, bus, limit } => {
+            redrive::find(site, redrive::Redrive { queue, bus, limit: *limit }).await
+        }
         Effect::Subscribe { topic, endpoint } => topic::find_subscription(site, topic, endpoint, first).await,
         Effect::TestAlarm { topic } => Ok(topic::find_test(site, topic, first)),
     }
@@ -83,7 +88,8 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
         Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => nothing(),
         Effect::SamBuild | Effect::SamDeploy { .. } => nothing(),
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => nothing(),
-        Effect::StartReplay { .. } | Effect::Redrive { .. } => nothing(),
+        Effect::StartReplay { order, .. } => replay::act(site, held, order).await,
+        Effect::Redrive { queue, bus, limit } => redrive::act(redrive::Redrive { queue, bus, limit: *limit }),
         Effect::Subscribe { topic, endpoint } => topic::subscribe(site, topic, endpoint).await,
         Effect::TestAlarm { topic } => topic::publish_test(site, topic).await,
     }
@@ -99,9 +105,39 @@ pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Res
         Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => over(),
         Effect::SamBuild | Effect::SamDeploy { .. } => over(),
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
-        Effect::StartReplay { .. } | Effect::Redrive { .. } => over(),
+        Effect::StartReplay { .. } => replay::observe(site).await,
+        // A redrive is worked on.
+        Effect::Redrive { .. } => Ok(Observation::default()),
         Effect::Subscribe { topic, endpoint } => topic::observe_subscription(site, topic, endpoint, receipt).await,
         Effect::TestAlarm { .. } => Ok(topic::observe_test(receipt)),
+    }
+}
+
+/// Goes on with an effect that is done a handful at a time, where [`Effect::is_worked_on`]; else as [`observe`].
+///
+/// # Errors
+/// When AWS refuses or cannot be asked.
+pub async fn work(
+    site: &Site<'_>,
+    held: &Held<'_>,
+    effect: &Effect,
+    receipt: &Receipt,
+) -> Result<Observation, AwsError> {
+    match effect {
+        Effect::Redrive { queue, bus, limit } => {
+            redrive::work(site, held, redrive::Redrive { queue, bus, limit: *limit }).await
+        }
+        Effect::ExecuteChangeSet { .. }
+        | Effect::RecoverStack { .. }
+        | Effect::KeepRules { .. }
+        | Effect::SamBuild
+        | Effect::SamDeploy { .. }
+        | Effect::Invoke { .. }
+        | Effect::UpdateCode { .. }
+        | Effect::SetConcurrency { .. }
+        | Effect::StartReplay { .. }
+        | Effect::Subscribe { .. }
+        | Effect::TestAlarm { .. } => observe(site, effect, receipt).await,
     }
 }
 
@@ -121,7 +157,8 @@ pub async fn stop(
         Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => over(),
         Effect::SamBuild | Effect::SamDeploy { .. } => over(),
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
-        Effect::StartReplay { .. } | Effect::Redrive { .. } => over(),
+        Effect::StartReplay { .. } => replay::stop(site, held).await,
+        Effect::Redrive { .. } => Ok(redrive::stop(site)),
         Effect::Subscribe { endpoint, .. } => Ok(topic::stop_waiting(endpoint)),
         Effect::TestAlarm { .. } => Ok(topic::observe_test(receipt)),
     }
