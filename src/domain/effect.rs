@@ -184,6 +184,11 @@ pub enum Detail {
     /// Nothing more.
     #[default]
     None,
+    /// A message that was published to a topic.
+    Published {
+        /// How many confirmed subscribers it reaches; none where that could not be read.
+        confirmed: Option<u32>,
+    },
     /// A function's reserved concurrency.
     Concurrency {
         /// The former value; none for no reservation.

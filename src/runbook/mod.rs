@@ -5,6 +5,7 @@ mod redrive;
 mod replay;
 mod restore;
 pub mod steps;
+mod topic;
 
 use crate::domain::{
     ApprovalMode, Command, Destination, Environment, Facts, Inspection, PLAN_VERSION, Plan, PlannedApproval, Remark,
@@ -60,6 +61,8 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
             "disable-all",
             StepKind::DisableAll { rules: environment.rules.clone(), bus: environment.bus.clone() },
         )],
+        Command::Subscribe { endpoint, .. } => topic::subscribe(endpoint, environment),
+        Command::TestAlarm { .. } => topic::test(environment),
         _ => return Err(NoPlan::NotAFlow(command.name())),
     };
     let steps = if command.acts() { guarded(steps, command, environment) } else { steps };

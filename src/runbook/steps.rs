@@ -4,6 +4,7 @@
 pub mod effects;
 mod redrive;
 pub mod replay;
+mod topic;
 
 use std::time::{Duration, Instant};
 
