@@ -9,6 +9,7 @@ mod decisions;
 mod dlq;
 mod enable;
 mod hold;
+mod permissions;
 mod production;
 mod record;
 mod replay;
