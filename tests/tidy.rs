@@ -78,6 +78,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "domain",
             "audit",
+            "checks",
             "clock",
             "cli",
             "config",

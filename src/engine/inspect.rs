@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::execute::{Engine, Place};
 use super::resend;
+use crate::checks::doctor;
 use crate::domain::{Check, Inspection, Run, StepId};
 use crate::store::StoreError;
 
@@ -17,12 +18,14 @@ impl Engine {
         inspection: Inspection,
         asked_at: Timestamp,
     ) -> Result<Vec<Check>, StoreError> {
-        let _ = (place, run, step, asked_at);
+        let _ = (run, step);
         match inspection {
             Inspection::Idempotency => Ok(resend::interlock(place, asked_at).await),
-            Inspection::Infrastructure | Inspection::SmokeEvidence | Inspection::Dlq | Inspection::Doctor => {
-                Ok(Vec::new())
+            Inspection::Doctor => {
+                let readings = place.aws.read_doctor(&place.environment, asked_at).await;
+                Ok(doctor::checks(&place.environment, &readings))
             }
+            Inspection::Infrastructure | Inspection::SmokeEvidence | Inspection::Dlq => Ok(Vec::new()),
         }
     }
 }
