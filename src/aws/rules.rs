@@ -1,10 +1,12 @@
 //! EventBridge: rules and their bus. Every call names the bus: without it, AWS would mean the default bus.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_eventbridge::operation::RequestId;
 use aws_sdk_eventbridge::types::RuleState as SdkRuleState;
 
+use crate::checks::Reading;
 use crate::domain::{Held, RuleFact, RuleState};
 
 use super::operation::{DESCRIBE_EVENT_BUS, DESCRIBE_RULE, DISABLE_RULE, ENABLE_RULE, LIST_RULES, LIST_TARGETS};
@@ -51,6 +53,13 @@ impl Aws {
     /// All rules of a bus (ListRules, all pages).
     pub async fn rules(&self, bus: &str) -> Result<Vec<ListedRule>, AwsError> {
         list_rules(&self.clients().events, bus).await
+    }
+
+    /// The states of a bus's rules by their names (ListRules, all pages); an error in words.
+    pub async fn rule_states(&self, bus: &str) -> Reading<BTreeMap<String, RuleState>> {
+        let listed = self.rules(bus).await.map_err(|error| error.to_string())?;
+        let value = listed.into_iter().map(|rule| (rule.name, rule.state)).collect();
+        Ok(Answer { value, request_ids: Vec::new() })
     }
 
     /// A rule with its targets (DescribeRule, ListTargetsByRule). `rule` is its name in EventBridge.

@@ -10,6 +10,7 @@ pub mod gate;
 pub mod idempotency;
 mod metric;
 pub mod policy_document;
+pub mod rule_state;
 pub mod safeguards;
 #[cfg(test)]
 mod tests;

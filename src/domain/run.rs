@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Actor, Answer, Approval, Change, Check, Command, Delivery, Destination, Event, Facts, Moment, Origin, Plan,
     PlanDigest, Progress, Receipt, Recorded, Round, RuleOutcome, RuleState, RunId, Step, StepId, StepKind, Subject,
+    Verdict,
 };
 
 /// How a run ended.
@@ -93,6 +94,8 @@ pub struct StepProgress {
     pub progress: Progress,
     /// The checks as last recorded, and when.
     pub checks: Vec<Check>,
+    /// The checks that failed at any time, by title, and when that was first recorded, UTC.
+    pub failures: BTreeMap<String, Timestamp>,
     /// When the checks were last recorded, UTC.
     pub checked_at: Option<Timestamp>,
     /// When it was over, UTC.
@@ -415,6 +418,9 @@ impl Run {
                 self.trouble = None;
                 self.update(step, |progress| {
                     progress.checks.clone_from(checks);
+                    for check in checks.iter().filter(|check| check.verdict == Verdict::Fail) {
+                        progress.failures.entry(check.title.clone()).or_insert(at);
+                    }
                     progress.checked_at = Some(at);
                 });
             }
@@ -634,6 +640,7 @@ impl StepProgress {
             effected: None,
             progress: Progress::default(),
             checks: Vec::new(),
+            failures: BTreeMap::new(),
             checked_at: None,
             finished_at: None,
             summary: String::new(),

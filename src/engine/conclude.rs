@@ -81,7 +81,7 @@ fn outcome(run: &Run) -> Outcome {
     } else if any(StepStatus::Failed) || any(StepStatus::Unknown) || run.undoing.is_some() {
         // A cancel that comes when it has failed already does not make it less of a failure.
         Outcome::Failed
-    } else if run.cancel.is_some() {
+    } else if run.cancel.is_some() && !matches!(run.command, Command::Monitor { .. }) {
         Outcome::Cancelled
     } else if any(StepStatus::Inconclusive) || any(StepStatus::Skipped) {
         Outcome::Unproven

@@ -19,7 +19,7 @@ use super::next::{Next, judge, next};
 use super::prepare::{Preview, Wish, start_of};
 use super::resend;
 use crate::aws::{Aws, AwsError};
-use crate::checks::{checklist, gate};
+use crate::checks::{checklist, gate, rule_state};
 use crate::clock::Clock;
 use crate::domain::{
     Check, Command, Environment, Event, Facts, HoldKind, Outcome, Rule, RuleState, Run, RunId, StepId, StepKind,
@@ -370,9 +370,8 @@ impl Drive<'_> {
             StepKind::Watch { rule, also, .. } => {
                 self.gates(place, run, std::iter::once(rule).chain(also), asked_at).await
             }
-            StepKind::WatchAll { rules, .. } | StepKind::Monitor { rules, .. } => {
-                self.gates(place, run, rules, asked_at).await
-            }
+            StepKind::WatchAll { rules, .. } => self.gates(place, run, rules, asked_at).await,
+            StepKind::Monitor { rules, .. } => self.monitor(place, run, rules, asked_at).await,
             StepKind::Inspect { inspection } => self.engine.inspect(place, run, step, *inspection, asked_at).await?,
             StepKind::Gate { rule, .. } => self.gates(place, run, [rule], asked_at).await,
             _ => return Ok(Turn::Again),
@@ -380,6 +379,21 @@ impl Drive<'_> {
         // A look counts from when it was asked: what arrived meanwhile is for the next one.
         self.claim.polled_at = Some(asked_at);
         self.record(judge(run, &place.environment, step, checks, decide, asked_at)).await
+    }
+
+    /// The states of the rules, and the gates of those that are on, or were at the beginning: what is off has no traffic.
+    async fn monitor(&self, place: &Place, run: &Run, rules: &[Rule], asked_at: Timestamp) -> Vec<Check> {
+        static NOTHING: std::sync::LazyLock<Facts> = std::sync::LazyLock::new(Facts::default);
+        let before = run.facts.as_ref().map_or(&*NOTHING, |(_, facts)| facts);
+        let listed = place.aws.rule_states(&place.environment.bus).await;
+        let states = rule_state::checks(&place.environment, before, &listed);
+        let is_on = |rule: &&Rule| {
+            let now = listed.as_ref().ok().and_then(|answer| answer.value.get(&rule.rule));
+            let then = before.rules.get(&rule.name).map(|fact| &fact.state);
+            [now, then].into_iter().flatten().any(|state| state.is_enabled())
+        };
+        let gates = self.gates(place, run, rules.iter().filter(is_on), asked_at).await;
+        states.into_iter().chain(gates).collect()
     }
 
     /// The gates of several rules, read at the same time; what is asked about the environment as a whole, once.
@@ -454,7 +468,13 @@ fn question<'a>(place: &'a Place, run: &'a Run, rule: &'a Rule) -> gate::GateQue
         StepKind::SetRule { rule: set, .. } if set == rule => Some((progress.started_at?, progress.applied.as_ref()?)),
         _ => None,
     });
+    let monitored = run.steps.iter().find_map(|progress| match progress.step.kind {
+        StepKind::Monitor { .. } => progress.started_at,
+        _ => None,
+    });
     let (since, changed) = match enabled {
+        // What happened before the monitor began is no news of it.
+        _ if monitored.is_some() => (monitored.unwrap_or(observed_at), false),
         // From the intent on: the rule may have matched before AWS's answer was back.
         Some((started, (_, change))) if change.changed => (started, true),
         _ => {

@@ -13,6 +13,7 @@ pub mod emergency;
 mod execute;
 mod inspect;
 mod interlock;
+mod monitor;
 mod next;
 mod prepare;
 mod publish;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{approval, later};
+use super::{approval, later, monitor};
 use crate::checks::{checklist, gate};
 use crate::domain::{
     Actor, Answer, Check, Command, Destination, Environment, Event, Moment, OnGateFailure, OnInconclusive, Plan, Run,
@@ -124,10 +124,12 @@ fn stopping(run: &Run, polled_at: Option<Timestamp>, now: Timestamp) -> Next {
             Some(_) => Next::Stop(step()),
             None => Next::Wait(next_look(*poll, Timestamp::MAX, polled_at, now)),
         },
+        StepKind::Monitor { .. } => {
+            monitor::stopped(current, run.cancel.as_ref().map_or(now, |(asked, _)| *asked), polled_at)
+        }
         StepKind::SetRule { .. }
         | StepKind::Watch { .. }
         | StepKind::WatchAll { .. }
-        | StepKind::Monitor { .. }
         | StepKind::Gate { .. }
         | StepKind::Notify { .. }
         | StepKind::Checklist
@@ -168,9 +170,8 @@ fn carry_out(run: &Run, plan: &Plan, environment: &Environment, polled_at: Optio
         StepKind::Notify { .. } => told_beforehand(run, current, now),
         StepKind::Checklist | StepKind::Inspect { .. } => Next::Check { step: current.step.id.clone(), decide: true },
         StepKind::Effect { poll, patience, .. } => effect(current, *poll, *patience, polled_at, now),
-        StepKind::Watch { lasting, poll, .. }
-        | StepKind::WatchAll { lasting, poll, .. }
-        | StepKind::Monitor { lasting, poll, .. } => {
+        StepKind::Monitor { lasting, poll, .. } => monitor::under_way(current, *lasting, *poll, polled_at, now),
+        StepKind::Watch { lasting, poll, .. } | StepKind::WatchAll { lasting, poll, .. } => {
             let end = later(started, *lasting);
             match due(current, *poll, end, polled_at, now) {
                 Some(check) => check,
@@ -252,7 +253,7 @@ fn gate(
 }
 
 /// Whether a look is due: none was made in this step, the last is a poll ago, or the end has come since the last.
-fn due(
+pub(super) fn due(
     current: &StepProgress,
     poll: SignedDuration,
     end: Timestamp,
@@ -267,7 +268,12 @@ fn due(
     due.then(|| Next::Check { step: current.step.id.clone(), decide: false })
 }
 
-fn next_look(poll: SignedDuration, end: Timestamp, polled_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
+pub(super) fn next_look(
+    poll: SignedDuration,
+    end: Timestamp,
+    polled_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Timestamp {
     polled_at.map_or(now, |polled| later(polled, poll)).min(end)
 }
 
@@ -359,7 +365,14 @@ pub fn judge(
     let verdict = Verdict::of(&checks);
     let mut events = Vec::new();
     let counted_on = counts(progress, now) && !same_values(&progress.checks, &checks);
-    if counted_on || !same_findings(&progress.checks, &checks) || (decide && progress.checks != checks) {
+    // What was seen in the whole time is recorded at its end, whatever was recorded before.
+    let ends = match progress.step.kind {
+        StepKind::Monitor { lasting, .. } => {
+            run.cancel.is_some() || now >= later(progress.started_at.unwrap_or(now), lasting)
+        }
+        _ => decide,
+    };
+    if counted_on || !same_findings(&progress.checks, &checks) || (ends && progress.checks != checks) {
         events.push(Event::Checked { step: step.clone(), checks: checks.clone() });
     }
     if let StepKind::Checklist | StepKind::Inspect { .. } = progress.step.kind {
@@ -443,7 +456,7 @@ fn counts(progress: &StepProgress, now: Timestamp) -> bool {
 }
 
 /// Why the checks of this verdict say so. Where there was no traffic, that is the reason for all the others.
-fn reasons(checks: &[Check], verdict: Verdict) -> String {
+pub(super) fn reasons(checks: &[Check], verdict: Verdict) -> String {
     let of_verdict = || checks.iter().filter(|check| check.verdict == verdict);
     match of_verdict().find(|check| check.name == gate::TRAFFIC && verdict == Verdict::Inconclusive) {
         Some(traffic) => traffic.reason.clone(),
@@ -451,6 +464,6 @@ fn reasons(checks: &[Check], verdict: Verdict) -> String {
     }
 }
 
-fn finished(step: &Step, status: StepStatus, summary: &str) -> Event {
+pub(super) fn finished(step: &Step, status: StepStatus, summary: &str) -> Event {
     Event::Finished { step: step.id.clone(), status, summary: summary.to_owned() }
 }

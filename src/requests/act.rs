@@ -114,7 +114,8 @@ impl Requests {
             (Command::Subscriptions { environment }, _) => {
                 self.subscriptions(&asked, &environment).await.map(Response::Say)
             }
-            (Command::Versions { .. } | Command::MonitorStop { .. }, _) => {
+            (Command::MonitorStop { environment }, _) => self.stop_monitor(asked, &environment).await,
+            (Command::Versions { .. }, _) => {
                 Ok(Response::Refuse(view::refusal("This version of Alch cannot do that yet.")))
             }
             (Command::ReplayStart { environment, .. }, _) => Ok(self.replay_needs_times(&environment)),
@@ -187,6 +188,21 @@ impl Requests {
         }
     }
 
+    /// The run of such a command that is under way in an environment.
+    pub(super) async fn live_run_of(
+        &self,
+        environment: &str,
+        is: impl Fn(&Command) -> bool,
+    ) -> Result<Option<Run>, StoreError> {
+        let store = self.0.engine.store();
+        for id in store.live_runs(environment).await? {
+            if let Some(run) = store.run(id).await?.filter(|run| is(&run.command)) {
+                return Ok(Some(run));
+            }
+        }
+        Ok(None)
+    }
+
     /// The run that a command names, if there is one.
     pub(super) async fn about(&self, command: &Command) -> Result<Option<Run>, StoreError> {
         match command.run() {
@@ -205,6 +221,11 @@ impl Requests {
         let (store, now) = (self.0.engine.store(), self.0.engine.clock().now());
         if let Some(refusal) = self.kept_out(&asked, environment).await? {
             return Ok(Response::Refuse(refusal));
+        }
+        if matches!(asked.command, Command::Monitor { .. })
+            && let Some(runs) = self.is_monitored(environment).await?
+        {
+            return Ok(runs);
         }
         // What people approve first waits for the environment by itself, once it is approved.
         let queue = asked.pressed.queue || permit.approvals_needed() > 0;

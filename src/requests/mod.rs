@@ -13,6 +13,7 @@ mod decide;
 mod form;
 mod hold;
 mod limits;
+mod monitor;
 mod preview;
 mod read;
 mod replay;

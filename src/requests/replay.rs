@@ -132,13 +132,7 @@ impl Requests {
 
     /// The run that looks after a replay of this environment.
     pub(super) async fn replaying(&self, environment: &str) -> Result<Option<Run>, StoreError> {
-        let store = self.0.engine.store();
-        for id in store.live_runs(environment).await? {
-            if let Some(run) = store.run(id).await?.filter(|run| matches!(run.command, Command::ReplayStart { .. })) {
-                return Ok(Some(run));
-            }
-        }
-        Ok(None)
+        self.live_run_of(environment, |command| matches!(command, Command::ReplayStart { .. })).await
     }
 
     /// `replay cancel`: the run is cancelled, and with it the replay.

@@ -7,10 +7,15 @@ mod restore;
 pub mod steps;
 mod topic;
 
+use jiff::SignedDuration;
+
 use crate::domain::{
     ApprovalMode, Command, Destination, Environment, Facts, Inspection, PLAN_VERSION, Plan, PlannedApproval, Remark,
     Rule, RuleState, Selection, Step, StepId, StepKind,
 };
+
+/// How long an environment is monitored when nobody says.
+const MONITORED: SignedDuration = SignedDuration::from_mins(30);
 
 /// Why there is no plan. The text is for people.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -55,6 +60,14 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
         Command::Promote { .. } => enable::steps(command, environment.rules.iter().collect(), facts, environment)?,
         Command::ReplayStart { .. } => replay::steps(command, facts, environment)?,
         Command::Redrive { .. } => redrive::steps(command, facts, environment)?,
+        Command::Monitor { lasting, .. } => vec![step(
+            "monitor",
+            StepKind::Monitor {
+                rules: environment.rules.clone(),
+                lasting: lasting.unwrap_or(MONITORED),
+                poll: environment.waits.poll,
+            },
+        )],
         Command::Verify { .. } => vec![step("checklist", StepKind::Checklist)],
         Command::Doctor { .. } => vec![step("doctor", StepKind::Inspect { inspection: Inspection::Doctor })],
         Command::Rollback { .. } => vec![step(

@@ -134,6 +134,10 @@ fn skip(run: &Run, progress: &StepProgress) -> Choice {
 }
 
 fn cancel(run: &Run) -> Choice {
+    if let Command::Monitor { environment, .. } = &run.command {
+        let stop = Command::MonitorStop { environment: environment.clone() };
+        return (plain(run, "Stop", action::CANCEL, Style::Plain), "To end it now", stop);
+    }
     let confirm = Confirm {
         title: format!("Cancel {}?", run.id),
         text: format!(

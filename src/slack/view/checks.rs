@@ -102,7 +102,7 @@ pub fn line(check: &Check) -> Markup {
 /// otherwise.
 pub fn changed(before: &[Check], check: &Check) -> Option<Markup> {
     let earlier = before.iter().find(|earlier| earlier.name == check.name && earlier.title == check.title);
-    let is_alarm = check.name.starts_with("alarm");
+    let is_alarm = check.name.starts_with("alarm") || check.name.starts_with("state:");
     let differs = match earlier {
         Some(earlier) => earlier.verdict != check.verdict || (is_alarm && earlier.value != check.value),
         None => check.verdict > Verdict::Inconclusive,

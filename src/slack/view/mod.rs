@@ -49,7 +49,7 @@ pub use modals::{
 pub use notices::{NoticeMessage, notices};
 pub use plain::plain;
 pub use plan::preview;
-pub use reply::{Who, answer_accepted, cancel_accepted, held, help, refusal, refused, stale_click, whoami};
+pub use reply::{Who, answer_accepted, cancel_accepted, held, help, monitored, refusal, refused, stale_click, whoami};
 pub use resend::{
     QueueLook, ReplayChoice, ReplayForm, dead_letters, replay_choice, replay_form, replay_input, replay_list,
     replay_refused, replay_status,

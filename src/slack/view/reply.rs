@@ -98,6 +98,24 @@ pub fn cancel_accepted(run: &Run) -> Message {
     draft.finish()
 }
 
+/// What is said when an environment is monitored already.
+pub fn monitored(run: &Run, permalink: Option<&str>, command_word: &str) -> Message {
+    let mut draft = Draft::new();
+    draft.section(md!(
+        "👁️ {}: {}, asked by {} {}. A second one would tell the same.",
+        md!("{} is monitored already", &run.environment).bold(),
+        run.id,
+        Markup::actor(&run.actor),
+        Markup::day(run.requested_at),
+    ));
+    if let Some(permalink) = permalink {
+        draft.section(Markup::link(permalink, "Look at the run"));
+    }
+    let stop = format!("{command_word} monitor stop {}", run.environment);
+    draft.section(md!("To end it: {}", Markup::code(&clip(&stop, 200))));
+    draft.finish()
+}
+
 /// The answer to a run's question was recorded.
 pub fn answer_accepted(run: &Run, answer: Answer) -> Message {
     let mut draft = Draft::new();
