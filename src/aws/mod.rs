@@ -22,6 +22,7 @@ mod operation;
 mod queues;
 mod replay;
 mod rules;
+mod stack_state;
 mod subscriptions;
 mod table;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use messages::Sample;
 pub use operation::Operation;
 pub use replay::NotPut;
 pub use rules::ListedRule;
+pub use stack_state::StackState;
 
 /// AWS as one environment sees it: its account, region and role. Cheap to clone.
 #[derive(Clone, Debug)]

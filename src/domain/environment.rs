@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Principal, Role};
+use super::{Command, Deploy, Principal, Role};
 
 /// `dev`, `prod`, …: one deployment of the system that Alch looks after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,9 @@ pub struct Environment {
     /// The environment that versions are promoted from, for `promote`.
     #[serde(default)]
     pub promote_from: Option<String>,
+    /// How it is deployed to, for `deploy`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deploy: Option<Deploy>,
 }
 
 impl Environment {

@@ -111,6 +111,9 @@ pub struct Facts {
     /// What is deployed; none when it was not asked for or could not be read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub version: Option<super::Version>,
+    /// For `deploy` where `sam` deploys: what is checked out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sam: Option<super::SamFacts>,
     /// What could not be observed, and why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,

@@ -3,6 +3,7 @@
 mod approval;
 mod check;
 mod command;
+mod deploy;
 mod effect;
 mod environment;
 mod event;
@@ -23,6 +24,7 @@ mod version;
 pub use approval::{Approval, PlannedApproval, Round, Subject};
 pub use check::{Check, Evidence, Verdict};
 pub use command::{Answer, AuditFormat, CodeRollback, Command, Selection};
+pub use deploy::{CheckedOut, Deploy, Deployer, SamDeployer, SamFacts};
 pub use effect::{Detail, Effect, Inspection, Progress, Receipt};
 pub use environment::{
     ApprovalMode, ApprovalRule, Approvals, Blackout, CommandApprovals, Environment, GateLimits, Notify, OnGateFailure,

@@ -1,0 +1,64 @@
+//! CloudFormation: how a stack stands.
+
+use jiff::Timestamp;
+
+use super::operation::DESCRIBE_STACKS;
+use super::{Aws, AwsError};
+
+/// A stack as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackState {
+    /// CloudFormation's word for it: `UPDATE_COMPLETE`.
+    pub status: String,
+    /// Why, where CloudFormation says it.
+    pub reason: Option<String>,
+    /// When it was last made or changed, UTC; none when the answer does not say.
+    pub touched_at: Option<Timestamp>,
+}
+
+impl StackState {
+    /// Whether CloudFormation is at work on it.
+    pub fn is_in_progress(&self) -> bool {
+        self.status.ends_with("_IN_PROGRESS") && self.status != "REVIEW_IN_PROGRESS"
+    }
+
+    /// Whether the last thing done to it succeeded.
+    pub fn is_good(&self) -> bool {
+        matches!(self.status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE")
+    }
+
+    /// Whether it can be updated as it stands.
+    pub fn takes_updates(&self) -> bool {
+        self.is_good()
+            || matches!(
+                self.status.as_str(),
+                "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" | "REVIEW_IN_PROGRESS"
+            )
+    }
+}
+
+impl Aws {
+    /// How a stack stands (DescribeStacks); none when there is no such stack.
+    ///
+    /// # Errors
+    /// When AWS cannot be asked.
+    pub async fn stack_state(&self, stack: &str) -> Result<Option<StackState>, AwsError> {
+        let call = self.clients().cloudformation.describe_stacks().stack_name(stack);
+        let output = match call.send().await.map_err(|error| AwsError::from_sdk(DESCRIBE_STACKS, &error).about(stack)) {
+            Ok(output) => output,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(described) = output.stacks().first() else { return Ok(None) };
+        let status = described.stack_status().map(|status| status.as_str().to_owned());
+        let status = status.ok_or_else(|| {
+            AwsError::other(DESCRIBE_STACKS, "MissingStatus", "the answer has no StackStatus").about(stack)
+        })?;
+        let at = described.last_updated_time().or(described.creation_time());
+        Ok(Some(StackState {
+            status,
+            reason: described.stack_status_reason().filter(|reason| !reason.is_empty()).map(str::to_owned),
+            touched_at: at.and_then(|at| Timestamp::new(at.secs(), 0).ok()),
+        }))
+    }
+}
