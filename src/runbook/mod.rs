@@ -1,7 +1,9 @@
 //! The flows: (command, observed facts, configuration) → plan. Pure; what the steps do to AWS is in [`steps`].
 
+mod deploy;
 mod enable;
 mod restore;
+mod sam;
 pub mod steps;
 
 use crate::domain::{
@@ -26,6 +28,12 @@ pub enum NoPlan {
     /// Nothing was ever rolled back here.
     #[error("there was no rollback of {0} to restore from")]
     NoRollback(String),
+    /// Nothing says how the environment is deployed to.
+    #[error("the configuration does not say how {0} is deployed to: add a table [environments.{0}.deploy]")]
+    NoDeployer(String),
+    /// What is there allows none.
+    #[error("{0}")]
+    NotReady(String),
     /// The command is not a flow.
     #[error("`{0}` does not become a run")]
     NotAFlow(&'static str),
@@ -52,6 +60,7 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
             "disable-all",
             StepKind::DisableAll { rules: environment.rules.clone(), bus: environment.bus.clone() },
         )],
+        Command::Deploy { .. } => deploy::steps(command, facts, environment)?,
         _ => return Err(NoPlan::NotAFlow(command.name())),
     };
     let steps = if command.acts() { guarded(steps, command, environment) } else { steps };

@@ -87,6 +87,9 @@ pub enum StartError {
     /// There are too many.
     #[error("{MAX_RUNNING} processes run already")]
     TooMany,
+    /// The configuration says nothing of it any more.
+    #[error("the environment has no sam configured any more; nothing was done")]
+    NotConfigured,
     /// What is checked out cannot be told.
     #[error(transparent)]
     Checkout(#[from] super::CheckoutError),
@@ -105,7 +108,7 @@ impl StartError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Busy(_) | Self::TooMany => true,
-            Self::Checkout(_) | Self::Io { .. } => false,
+            Self::NotConfigured | Self::Checkout(_) | Self::Io { .. } => false,
         }
     }
 }

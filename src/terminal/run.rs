@@ -44,7 +44,8 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
     let user = variables.get("USER").or(variables.get("LOGNAME")).cloned().unwrap_or_else(|| "unknown".to_owned());
     let ask = Ask { text, user, queue: args.queue };
     let mut teller = Teller { json: args.json, end: None };
-    let built = App::build(config.clone(), &secrets, Clock::system(), Surroundings::default()).await;
+    let around = super::surroundings(variables);
+    let built = App::build(config.clone(), &secrets, Clock::system(), around.clone()).await;
     let app = match built {
         Ok(app) => app,
         Err(error) => match error.downcast_ref::<StoreError>() {
@@ -56,7 +57,7 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
             Some(_) if matches!(command, Command::Rollback { .. }) => {
                 eprintln!("alch: {error:#}");
                 eprintln!("alch: rolling back without it; the journal of this run is kept apart");
-                build_apart(config, &mut secrets).await?
+                build_apart(config, &mut secrets, around).await?
             }
             _ => return Err(error),
         },
@@ -79,7 +80,7 @@ async fn here(app: &App, ask: Ask, teller: &mut Teller) {
 }
 
 /// When the database cannot be opened, a rollback still has a journal: beside the place where a database would be.
-async fn build_apart(config: Config, secrets: &mut Secrets) -> anyhow::Result<App> {
+async fn build_apart(config: Config, secrets: &mut Secrets, around: Surroundings) -> anyhow::Result<App> {
     let wanted = sqlite_path(secrets.database_url.expose_secret());
     let folder = wanted.as_deref().and_then(std::path::Path::parent).map_or_else(std::env::temp_dir, ToOwned::to_owned);
     let name = format!("alch-rollback-{}.db", Clock::system().now().as_second());
@@ -87,7 +88,7 @@ async fn build_apart(config: Config, secrets: &mut Secrets) -> anyhow::Result<Ap
     let mut last = None;
     for place in places {
         secrets.database_url = SecretString::from(format!("sqlite:{}", place.display()));
-        match App::build(config.clone(), secrets, Clock::system(), Surroundings::default()).await {
+        match App::build(config.clone(), secrets, Clock::system(), around.clone()).await {
             Ok(app) => {
                 eprintln!("alch: the journal of this run is in {}", place.display());
                 return Ok(app);

@@ -3,15 +3,18 @@
 
 use jiff::Timestamp;
 
-use super::ActError;
+use super::{ActError, sam};
 use crate::aws::{Aws, AwsError};
 use crate::domain::{Check, Effect, Environment, Held, Progress, Receipt, Run, StepProgress, StepStatus};
+use crate::sam::Sam;
 
 /// Where and for whom an effect is.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
     /// The environment's clients.
     pub aws: &'a Aws,
+    /// The processes of this Alch.
+    pub sam: &'a Sam,
     /// The environment as configured.
     pub environment: &'a Environment,
     /// The run, as its journal tells it.
@@ -65,7 +68,8 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
     let _ = (site, first);
     match effect {
         Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => refused(),
-        Effect::SamBuild | Effect::SamDeploy { .. } => refused(),
+        Effect::SamBuild { checkout } => Ok(sam::find_build(site, checkout, first).await),
+        Effect::SamDeploy { stack, checkout } => sam::find_deploy(site, stack, checkout, first).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => refused(),
         Effect::StartReplay { .. } | Effect::Redrive { .. } => refused(),
         Effect::Subscribe { .. } | Effect::TestAlarm { .. } => refused(),
@@ -80,7 +84,8 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
     let _ = (site, held);
     match effect {
         Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => nothing(),
-        Effect::SamBuild | Effect::SamDeploy { .. } => nothing(),
+        Effect::SamBuild { checkout } => sam::build(site, checkout).await,
+        Effect::SamDeploy { stack, checkout } => sam::deploy(site, held, stack, checkout).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => nothing(),
         Effect::StartReplay { .. } | Effect::Redrive { .. } => nothing(),
         Effect::Subscribe { .. } | Effect::TestAlarm { .. } => nothing(),
@@ -95,7 +100,8 @@ pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Res
     let _ = (site, receipt);
     match effect {
         Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => over(),
-        Effect::SamBuild | Effect::SamDeploy { .. } => over(),
+        Effect::SamBuild { checkout } => Ok(sam::observe_build(site, checkout).await),
+        Effect::SamDeploy { stack, checkout } => sam::observe_deploy(site, stack, checkout).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
         Effect::StartReplay { .. } | Effect::Redrive { .. } => over(),
         Effect::Subscribe { .. } | Effect::TestAlarm { .. } => over(),
@@ -116,7 +122,8 @@ pub async fn stop(
     let _ = (site, held, receipt);
     match effect {
         Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => over(),
-        Effect::SamBuild | Effect::SamDeploy { .. } => over(),
+        Effect::SamBuild { .. } => sam::stop(site, None).await,
+        Effect::SamDeploy { stack, .. } => sam::stop(site, Some(stack)).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
         Effect::StartReplay { .. } | Effect::Redrive { .. } => over(),
         Effect::Subscribe { .. } | Effect::TestAlarm { .. } => over(),

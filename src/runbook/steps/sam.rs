@@ -9,7 +9,7 @@ use super::ActError;
 use super::effects::{Found, Observation, Site};
 use crate::aws::{AwsError, StackState};
 use crate::domain::{CheckedOut, Detail, Held, Progress, Receipt, SamDeployer, StepStatus};
-use crate::sam::{End, GRACE, Key, Keys, Order, Seen, Stopped, Target};
+use crate::sam::{End, GRACE, Key, Keys, Order, Seen, StartError, Stopped, Target};
 
 /// How many of the new lines one record takes.
 const LINES_AT_ONCE: usize = 20;
@@ -138,7 +138,11 @@ pub(super) async fn observe_deploy(
         let news = news.or_else(|| (!known).then(|| Progress { now, ..Progress::default() }));
         return Ok(Observation { news, ..Observation::default() });
     }
-    Ok(Observation { news, over: Some(judge(site, stack, checkout, seen.as_ref(), state.as_ref())), ..Default::default() })
+    Ok(Observation {
+        news,
+        over: Some(judge(site, stack, checkout, seen.as_ref(), state.as_ref())),
+        ..Default::default()
+    })
 }
 
 /// Kills `sam`, and says how it leaves the stack.
@@ -171,11 +175,17 @@ pub(super) async fn stop(site: &Site<'_>, stack: Option<&str>) -> Result<Observa
         ),
         Some(state) if since(state, site.step.started_at) => (
             StepStatus::Failed,
-            format!("sam deploy was stopped with all its children, but {stack} was changed before: it is {}", state.status),
+            format!(
+                "sam deploy was stopped with all its children, but {stack} was changed before: it is {}",
+                state.status
+            ),
         ),
         Some(state) => (
             StepStatus::Failed,
-            format!("sam deploy was stopped with all its children before it changed {stack}, which is {}", state.status),
+            format!(
+                "sam deploy was stopped with all its children before it changed {stack}, which is {}",
+                state.status
+            ),
         ),
         None => (StepStatus::Failed, format!("sam deploy was stopped with all its children before it made {stack}")),
     };
@@ -190,9 +200,8 @@ fn receipt(checkout: &CheckedOut, said: String) -> Receipt {
     Receipt { changed: true, said, detail: Detail::Deployed { checkout: checkout.clone() }, ..Receipt::default() }
 }
 
-fn deployer<'a>(site: &Site<'a>) -> Result<&'a SamDeployer, ActError> {
-    let sam = site.environment.deploy.as_ref().and_then(|deploy| deploy.sam.as_ref());
-    sam.ok_or(ActError::NotConfigured)
+fn deployer<'a>(site: &Site<'a>) -> Result<&'a SamDeployer, StartError> {
+    site.environment.sam().ok_or(StartError::NotConfigured)
 }
 
 /// The process of this step. One that has ended counts as done unless the step begins anew.
@@ -210,7 +219,9 @@ fn found_process(site: &Site<'_>, first: bool, checkout: &CheckedOut, said: &str
 async fn may_begin(site: &Site<'_>, checkout: &CheckedOut) -> Found {
     if !is_free(site).await {
         let folder = deployer(site).map_or("", |deployer| &deployer.checkout);
-        return Found::Refused(format!("another sam is at work in {folder}; nothing was done. Ask again when it has ended"));
+        return Found::Refused(format!(
+            "another sam is at work in {folder}; nothing was done. Ask again when it has ended"
+        ));
     }
     match moved(site, checkout).await {
         Some(moved) => Found::Refused(moved),
