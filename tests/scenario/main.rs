@@ -10,6 +10,7 @@ mod hold;
 mod production;
 mod record;
 mod rollback;
+mod sam;
 mod soak;
 mod step_up;
 mod trouble;

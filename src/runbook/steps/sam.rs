@@ -160,7 +160,8 @@ pub(super) async fn stop(site: &Site<'_>, stack: Option<&str>) -> Result<Observa
         return Ok(Observation { news, ..Observation::default() });
     }
     let Some(stack) = stack else {
-        let over = (StepStatus::Failed, "sam build was stopped with all its children; nothing was deployed".to_owned());
+        let over =
+            (StepStatus::Already, "sam build was stopped with all its children; nothing was deployed".to_owned());
         return Ok(Observation { news, over: Some(over), ..Observation::default() });
     };
     let state = site.aws.stack_state(stack).await?;
@@ -187,7 +188,7 @@ pub(super) async fn stop(site: &Site<'_>, stack: Option<&str>) -> Result<Observa
                 state.status
             ),
         ),
-        None => (StepStatus::Failed, format!("sam deploy was stopped with all its children before it made {stack}")),
+        None => (StepStatus::Already, format!("sam deploy was stopped with all its children before it made {stack}")),
     };
     Ok(Observation { news, over: Some(over), ..Observation::default() })
 }
