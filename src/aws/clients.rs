@@ -76,6 +76,7 @@ pub(super) struct Clients {
     pub(super) cloudformation: aws_sdk_cloudformation::Client,
     pub(super) sns: aws_sdk_sns::Client,
     pub(super) sts: aws_sdk_sts::Client,
+    pub(super) iam: aws_sdk_iam::Client,
     /// Where the clients get their credentials from, for programs that act as Alch does.
     pub(super) credentials: Option<SharedCredentialsProvider>,
     /// The endpoint that all of them were given; none when the SDK knows.
@@ -93,6 +94,7 @@ impl Clients {
             cloudformation: aws_sdk_cloudformation::Client::new(config),
             sns: aws_sdk_sns::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
+            iam: aws_sdk_iam::Client::new(config),
             credentials: config.credentials_provider(),
             endpoint: config.endpoint_url().map(str::to_owned),
         }

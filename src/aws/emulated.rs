@@ -15,6 +15,7 @@ use crate::sandbox::aws::{
 };
 
 mod dead_letters;
+mod iam;
 mod replay;
 
 use super::observe::VERSION_PATIENCE;

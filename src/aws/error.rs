@@ -239,7 +239,9 @@ impl AwsErrorKind {
             | "ResourceNotFound"
             | "NonExistentQueue"
             | "QueueDoesNotExist"
-            | "NotFound" => Self::NotFound,
+            | "NotFound"
+            | "NoSuchEntity"
+            | "NoSuchEntityException" => Self::NotFound,
             // CloudFormation has no code of its own for a stack that does not exist.
             "ValidationError" if operation.service == "CloudFormation" && message.ends_with("does not exist") => {
                 Self::NotFound

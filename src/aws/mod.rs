@@ -12,6 +12,7 @@ mod emulated;
 mod emulators;
 mod error;
 mod history;
+mod iam;
 mod identity;
 mod keys;
 mod messages;

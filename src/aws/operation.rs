@@ -81,3 +81,12 @@ pub(super) const RECEIVE_MESSAGE: &Operation = &Operation::read("SQS", "ReceiveM
 pub(super) const CHANGE_VISIBILITY: &Operation =
     &Operation::read("SQS", "ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility");
 pub(super) const DELETE_MESSAGE: &Operation = &Operation::change("SQS", "DeleteMessage", "sqs:DeleteMessage");
+pub(super) const SIMULATE: &Operation =
+    &Operation::read("IAM", "SimulatePrincipalPolicy", "iam:SimulatePrincipalPolicy");
+pub(super) const GET_ROLE: &Operation = &Operation::read("IAM", "GetRole", "iam:GetRole");
+pub(super) const LIST_ROLE_POLICIES: &Operation = &Operation::read("IAM", "ListRolePolicies", "iam:ListRolePolicies");
+pub(super) const GET_ROLE_POLICY: &Operation = &Operation::read("IAM", "GetRolePolicy", "iam:GetRolePolicy");
+pub(super) const LIST_ATTACHED_POLICIES: &Operation =
+    &Operation::read("IAM", "ListAttachedRolePolicies", "iam:ListAttachedRolePolicies");
+pub(super) const GET_POLICY: &Operation = &Operation::read("IAM", "GetPolicy", "iam:GetPolicy");
+pub(super) const GET_POLICY_VERSION: &Operation = &Operation::read("IAM", "GetPolicyVersion", "iam:GetPolicyVersion");

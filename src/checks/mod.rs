@@ -6,12 +6,14 @@ pub mod checklist;
 pub mod dead_letters;
 pub mod gate;
 mod metric;
+pub mod policy_document;
 pub mod safeguards;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub use metric::{GateMetric, MetricQuery, Series, minute_after, minute_of};
+pub use policy_document::Permission;
 
 /// What was read, and the ids that AWS gave the requests for it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,6 +22,8 @@ pub const METRICS_FORBIDDEN: &str = "aws.metrics-forbidden";
 pub const METRICS_INCOMPLETE: &str = "aws.metrics-incomplete";
 pub const ENABLE_DENIED: &str = "aws.enable-denied";
 pub const VERSION_FORBIDDEN: &str = "aws.version-forbidden";
+pub const SIMULATE_DENIED: &str = "aws.simulate-denied";
+pub const POLICIES_DENIED: &str = "aws.policies-denied";
 pub const STALE_READS: &str = "aws.stale-reads";
 
 /// One switch of the panel.
@@ -95,6 +97,10 @@ pub fn function_fault(environment: &str, what: &str) -> String {
 
 pub fn queue_fault(environment: &str, name: &str, what: &str) -> String {
     format!("{environment}.queue.{name}.{what}")
+}
+
+pub fn role_fault(environment: &str, what: &str) -> String {
+    format!("{environment}.role.{what}")
 }
 
 pub fn alarm_fault(environment: &str, name: &str) -> String {
@@ -215,6 +221,11 @@ impl State {
             for (what, says) in [("errors", "The function fails"), ("throttles", "The function is throttled")] {
                 add(Some(env), Function, function_fault(env, what), says.to_owned(), Effect::None);
             }
+            for (what, says) in
+                [("table", "The function may not use its table"), ("bus", "The function may not publish")]
+            {
+                add(Some(env), Function, role_fault(env, what), says.to_owned(), Effect::None);
+            }
             let label = format!("Another version ({OTHER_VERSION}) is deployed");
             add(Some(env), Function, format!("{env}.version.other"), label, Effect::Deploy);
             for name in &stack.dlqs {
@@ -249,6 +260,8 @@ impl State {
             (METRICS_INCOMPLETE, "Metrics cannot be read completely"),
             (ENABLE_DENIED, "Enabling a rule is forbidden"),
             (VERSION_FORBIDDEN, "The deployed version cannot be read"),
+            (SIMULATE_DENIED, "IAM simulates nothing for the bot"),
+            (POLICIES_DENIED, "The policies of roles may not be read"),
             (STALE_READS, "Reads of rules are some seconds old"),
         ] {
             add(None, Aws, id.to_owned(), label.to_owned(), Effect::None);

@@ -27,6 +27,7 @@ fn get_function_configuration(state: &State, call: &CallContext, input: Input) -
     Ok(json!({
         "FunctionName": function.name,
         "FunctionArn": function.arn(),
+        "Role": function.role_arn(),
         "Runtime": "python3.13",
         "Handler": "app.handler",
         "CodeSize": 4_096,

@@ -1,7 +1,7 @@
 //! An emulated AWS: a small world of stacks that moves with a [`Clock`](crate::clock::Clock), and one local endpoint
 //! that answers for it in the services' own wire protocols. It holds no name of a real system: [`StackSpec`] brings them.
 //!
-//! It answers for EventBridge, CloudWatch, SQS, DynamoDB, Lambda, CloudFormation, SNS and STS, and only for the operations that somebody here uses;
+//! It answers for EventBridge, CloudWatch, SQS, DynamoDB, Lambda, CloudFormation, SNS, IAM and STS, and only for the operations that somebody here uses;
 //! anything else gets the protocol's error for an unknown operation and is marked [`Outcome::Unknown`] in the call log.
 //! A new operation goes into the file of its service. Time passes for the world when it is asked something, never by
 //! itself, so that a test with a clock of its own finds the same world each time.
@@ -18,6 +18,7 @@ mod dynamodb;
 mod events;
 mod faults;
 mod flow;
+mod iam;
 mod input;
 mod lambda;
 mod levers;

@@ -1,4 +1,4 @@
-//! The Query protocol of CloudWatch, CloudFormation, SNS and STS: a form becomes the JSON value that operations read, and what they answer
+//! The Query protocol of CloudWatch, CloudFormation, SNS, IAM and STS: a form becomes the JSON value that operations read, and what they answer
 //! becomes XML. Neither form nor XML has types: members that are no text are told by their names.
 
 use jiff::Timestamp;
@@ -46,6 +46,7 @@ impl Form {
         match self.version.as_str() {
             "2010-08-01" => Some(Service::CloudWatch),
             "2011-06-15" => Some(Service::Sts),
+            "2010-05-08" => Some(Service::Iam),
             "2010-05-15" => Some(Service::CloudFormation),
             "2010-03-31" => Some(Service::Sns),
             _ => None,
@@ -131,6 +132,7 @@ fn namespace(service: Option<Service>) -> &'static str {
     match service {
         Some(Service::CloudWatch) => "http://monitoring.amazonaws.com/doc/2010-08-01/",
         Some(Service::Sts) => "https://sts.amazonaws.com/doc/2011-06-15/",
+        Some(Service::Iam) => "https://iam.amazonaws.com/doc/2010-05-08/",
         Some(Service::CloudFormation) => "http://cloudformation.amazonaws.com/doc/2010-05-15/",
         Some(Service::Sns) => "http://sns.amazonaws.com/doc/2010-03-31/",
         Some(Service::Events | Service::Sqs | Service::DynamoDb | Service::Lambda) | None => {

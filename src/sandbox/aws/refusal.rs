@@ -33,7 +33,9 @@ impl Refusal {
     pub fn unknown_operation(service: Option<Service>, operation: &str) -> Self {
         let message = format!("the operation {operation} is not known here");
         match service {
-            Some(Service::Sts | Service::CloudFormation | Service::Sns) => Self::unmodelled("InvalidAction", message),
+            Some(Service::Sts | Service::Iam | Service::CloudFormation | Service::Sns) => {
+                Self::unmodelled("InvalidAction", message)
+            }
             Some(Service::CloudWatch) | None => {
                 Self { query_code: "InvalidAction", ..Self::unmodelled("UnknownOperationException", message) }
             }
@@ -46,7 +48,9 @@ impl Refusal {
     pub fn throttled(service: Service) -> Self {
         let (code, status) = match service {
             Service::Events | Service::DynamoDb => ("ThrottlingException", 400),
-            Service::CloudWatch | Service::CloudFormation | Service::Sns | Service::Sts => ("Throttling", 400),
+            Service::CloudWatch | Service::CloudFormation | Service::Sns | Service::Sts | Service::Iam => {
+                ("Throttling", 400)
+            }
             Service::Sqs => ("RequestThrottled", 400),
             Service::Lambda => ("TooManyRequestsException", 429),
         };
@@ -58,6 +62,7 @@ impl Refusal {
             Service::Events => ("InternalException", "InternalException"),
             Service::CloudWatch => ("InternalServiceFault", "InternalServiceError"),
             Service::Sqs | Service::CloudFormation | Service::Sts => ("InternalFailure", "InternalFailure"),
+            Service::Iam => ("ServiceFailure", "ServiceFailure"),
             Service::Lambda => ("ServiceException", "ServiceException"),
             Service::Sns => ("InternalError", "InternalError"),
             Service::DynamoDb => ("InternalServerError", "InternalServerError"),
@@ -76,7 +81,7 @@ impl Refusal {
             Service::Events | Service::DynamoDb => ("AccessDeniedException", "AccessDeniedException", 400),
             Service::CloudWatch | Service::Sqs => ("AccessDeniedException", "AccessDenied", 403),
             Service::Lambda => ("AccessDeniedException", "AccessDeniedException", 403),
-            Service::CloudFormation | Service::Sts => ("AccessDenied", "AccessDenied", 403),
+            Service::CloudFormation | Service::Sts | Service::Iam => ("AccessDenied", "AccessDenied", 403),
             Service::Sns => ("AuthorizationError", "AuthorizationError", 403),
         };
         Self { query_code, status, ..Self::sender(code, message) }

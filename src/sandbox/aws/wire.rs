@@ -21,6 +21,7 @@ pub enum Service {
     CloudFormation,
     Sns,
     Sts,
+    Iam,
 }
 
 impl Service {
@@ -45,13 +46,14 @@ impl Service {
             Self::CloudFormation => "cloudformation",
             Self::Sns => "sns",
             Self::Sts => "sts",
+            Self::Iam => "iam",
         }
     }
 
     /// What the service puts before the code of an error.
     fn error_namespace(self) -> &'static str {
         match self {
-            Self::Events | Self::Lambda | Self::CloudFormation | Self::Sns | Self::Sts => "",
+            Self::Events | Self::Lambda | Self::CloudFormation | Self::Sns | Self::Sts | Self::Iam => "",
             Self::CloudWatch => "com.amazonaws.cloudwatch#",
             Self::Sqs => "com.amazonaws.sqs#",
             Self::DynamoDb => "com.amazonaws.dynamodb.v20120810#",
