@@ -141,6 +141,10 @@ impl App {
             loops.spawn(async move { requests.run(token).await });
             let (engine, token) = (self.engine.clone(), inner.clone());
             loops.spawn(async move { engine.keep_soaks(token).await });
+            for place in self.engine.places() {
+                let (aws, token) = (place.aws.clone(), inner.clone());
+                loops.spawn(async move { token.run_until_cancelled(aws.keep_ready()).await });
+            }
         }
         let telling = CancellationToken::new();
         let mut told = None;

@@ -4,14 +4,15 @@ use futures_util::future::{BoxFuture, FutureExt, join_all};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::checks::{GateMetric, minute_after, minute_of};
-use crate::domain::Environment;
+use crate::domain::{Environment, SessionStyle};
 
 use super::operation::{
-    DESCRIBE_ALARM_HISTORY, DESCRIBE_ALARMS, DESCRIBE_EVENT_BUS, DESCRIBE_RULE, DESCRIBE_STACKS, DESCRIBE_TABLE,
-    DESCRIBE_TTL, GET_CALLER_IDENTITY, GET_FUNCTION, GET_METRIC_DATA, GET_QUEUE_ATTRIBUTES, GET_TEMPLATE,
-    GET_TOPIC_ATTRIBUTES, LIST_RULES,
+    ASSUME_ROLE, DESCRIBE_ALARM_HISTORY, DESCRIBE_ALARMS, DESCRIBE_EVENT_BUS, DESCRIBE_RULE, DESCRIBE_STACKS,
+    DESCRIBE_TABLE, DESCRIBE_TTL, GET_CALLER_IDENTITY, GET_FUNCTION, GET_METRIC_DATA, GET_QUEUE_ATTRIBUTES,
+    GET_TEMPLATE, GET_TOPIC_ATTRIBUTES, LIST_RULES,
 };
-use super::{Aws, AwsError, Operation};
+use super::session::{Attribution, check_session};
+use super::{Aws, AwsError, AwsErrorKind, Operation};
 
 /// What was tried, and what it said.
 pub type Access = (&'static Operation, Result<String, AwsError>);
@@ -38,6 +39,9 @@ impl Aws {
         ];
         if let Some(topic) = &environment.notify.topic {
             tries.push(async { (GET_TOPIC_ATTRIBUTES, self.try_topic(topic).await) }.boxed());
+        }
+        if let Some(role) = &environment.role_arn {
+            tries.push(async { (ASSUME_ROLE, self.try_session(role).await) }.boxed());
         }
         tries.extend(environment.rules.iter().map(|rule| {
             async move {
@@ -69,6 +73,32 @@ impl Aws {
         let identity = self.identity().await?;
         self.confirm_account().await?;
         Ok(format!("account {}, {}", identity.account, identity.arn))
+    }
+
+    /// Whether acts get sessions that name the person who asked. The reads above have shown whether there are any at all.
+    async fn try_session(&self, role: &str) -> Result<String, AwsError> {
+        let session = check_session();
+        let fullest = match self.0.style {
+            SessionStyle::Tagged => Attribution::Tagged,
+            SessionStyle::Named => Attribution::Named,
+        };
+        match self.assume_as(&self.0.clients.sts_own, role, &session, fullest).await {
+            Ok(_) if fullest == Attribution::Named => {
+                Ok(format!("{role}: sessions are named after run and step, and do not say who asked"))
+            }
+            Ok(_) => Ok(format!("{role}: sessions are named after run and step, and say who asked")),
+            Err(error) if matches!(error.kind, AwsErrorKind::AccessDenied { .. }) && fullest != Attribution::Named => {
+                self.assume_as(&self.0.clients.sts_own, role, &session, Attribution::Named).await?;
+                let message = format!(
+                    "it may be assumed, but not with SourceIdentity and tags, so CloudTrail does not say who asked: allow \
+                     sts:SetSourceIdentity and sts:TagSession in its trust policy and to Alch's own role (alch iam {} --role \
+                     trust), or set session = \"named\"",
+                    self.0.environment
+                );
+                Err(AwsError::other(ASSUME_ROLE, "AccessDenied", message).about(role))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn try_bus(&self, bus: &str) -> Result<String, AwsError> {

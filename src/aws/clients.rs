@@ -76,6 +76,10 @@ pub(super) struct Clients {
     pub(super) cloudformation: aws_sdk_cloudformation::Client,
     pub(super) sns: aws_sdk_sns::Client,
     pub(super) sts: aws_sdk_sts::Client,
+    /// STS with the process's own identity, which assumes roles.
+    pub(super) sts_own: aws_sdk_sts::Client,
+    /// The same for an emergency, where one attempt has to do.
+    pub(super) sts_urgent: aws_sdk_sts::Client,
     pub(super) iam: aws_sdk_iam::Client,
     /// Where the clients get their credentials from, for programs that act as Alch does.
     pub(super) credentials: Option<SharedCredentialsProvider>,
@@ -84,7 +88,8 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    fn new(config: &SdkConfig) -> Self {
+    /// Clients of the identity in `config`; `own` is the process's own.
+    pub(super) fn new(config: &SdkConfig, own: &SdkConfig) -> Self {
         Self {
             events: aws_sdk_eventbridge::Client::new(config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(config),
@@ -94,6 +99,8 @@ impl Clients {
             cloudformation: aws_sdk_cloudformation::Client::new(config),
             sns: aws_sdk_sns::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
+            sts_own: aws_sdk_sts::Client::new(own),
+            sts_urgent: aws_sdk_sts::Client::new(&urgent(own)),
             iam: aws_sdk_iam::Client::new(config),
             credentials: config.credentials_provider(),
             endpoint: config.endpoint_url().map(str::to_owned),
@@ -101,13 +108,44 @@ impl Clients {
     }
 }
 
-/// The patient clients, and EventBridge's client for the emergency path.
-pub(super) async fn connect(
-    environment: &Environment,
-    settings: &AwsSettings,
-) -> (Clients, aws_sdk_eventbridge::Client) {
-    let config = patient_config(environment, settings).await;
-    let emergency = config
+/// What an environment's calls are made with.
+pub(super) struct Connection {
+    /// The process's own identity, which assumes roles.
+    pub(super) own: SdkConfig,
+    /// The patient clients, of the reader's role.
+    pub(super) clients: Clients,
+    /// EventBridge's client for the emergency path, of the operator's role.
+    pub(super) emergency: aws_sdk_eventbridge::Client,
+}
+
+/// Makes an environment's clients. The reader's role is the operator's where there is none.
+pub(super) async fn connect(environment: &Environment, settings: &AwsSettings) -> Connection {
+    let own = patient_config(environment, settings).await;
+    let operator = assuming(&own, environment, environment.role_arn.as_deref()).await;
+    let reader = match &environment.reader_role_arn {
+        Some(role) => assuming(&own, environment, Some(role)).await,
+        // One cache for both: the emergency path finds credentials that a read has fetched before.
+        None => operator.clone(),
+    };
+    let emergency = aws_sdk_eventbridge::Client::new(&urgent(&operator));
+    Connection { clients: Clients::new(&reader, &own), emergency, own }
+}
+
+/// EventBridge's client for the emergency path, with these credentials.
+pub(super) fn emergency(own: &SdkConfig, credentials: &Credentials) -> aws_sdk_eventbridge::Client {
+    let provider = SharedCredentialsProvider::new(credentials.clone());
+    aws_sdk_eventbridge::Client::new(&urgent(&with_identity(own, provider)))
+}
+
+/// The same configuration with another identity, and a cache for it.
+pub(super) fn with_identity(config: &SdkConfig, identity: SharedCredentialsProvider) -> SdkConfig {
+    let builder = config.to_builder().credentials_provider(identity);
+    builder.identity_cache(IdentityCache::lazy().build()).build()
+}
+
+/// The same configuration for who gives up early and repeats by himself.
+fn urgent(config: &SdkConfig) -> SdkConfig {
+    config
         .to_builder()
         .timeout_config(
             TimeoutConfig::builder()
@@ -117,8 +155,15 @@ pub(super) async fn connect(
                 .build(),
         )
         .retry_config(RetryConfig::disabled())
-        .build();
-    (Clients::new(&config), aws_sdk_eventbridge::Client::new(&emergency))
+        .build()
+}
+
+/// The configuration with a role's identity, assumed by the first call and again when it ends; without a role, as it is.
+async fn assuming(own: &SdkConfig, environment: &Environment, role: Option<&str>) -> SdkConfig {
+    let Some(role) = role else { return own.clone() };
+    let name = session_name(&environment.name);
+    let assumed = AssumeRoleProvider::builder(role).configure(own).session_name(name).build().await;
+    with_identity(own, SharedCredentialsProvider::new(assumed))
 }
 
 async fn patient_config(environment: &Environment, settings: &AwsSettings) -> SdkConfig {
@@ -145,23 +190,10 @@ async fn patient_config(environment: &Environment, settings: &AwsSettings) -> Sd
         let keys = Credentials::new(id, secret.expose_secret(), None, None, "alch-settings");
         loader = loader.credentials_provider(keys);
     }
-    let config = loader.load().await;
-    let Some(role) = &environment.role_arn else {
-        return config;
-    };
-    let assumed = AssumeRoleProvider::builder(role)
-        .configure(&config)
-        .session_name(session_name(&environment.name))
-        .build()
-        .await;
-    config
-        .into_builder()
-        .credentials_provider(SharedCredentialsProvider::new(assumed))
-        .identity_cache(IdentityCache::lazy().build())
-        .build()
+    loader.load().await
 }
 
-/// What CloudTrail shows as the caller: `alch-prod`. STS takes 2 to 64 of `[\w+=,.@-]`.
+/// What CloudTrail shows as the caller of reads: `alch-prod`. STS takes 2 to 64 of `[\w+=,.@-]`.
 fn session_name(environment: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "+=,.@-_".contains(c) { c } else { '-' };
     format!("alch-{environment}").chars().map(allowed).take(64).collect()

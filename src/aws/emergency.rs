@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -54,6 +56,43 @@ struct Disabling<'a> {
     error: Option<AwsError>,
 }
 
+/// Whose credentials the calls are made with: those at hand, and as soon as it is there, the session that names the
+/// person. Nothing waits for that one, and where it is refused, those at hand do.
+struct Hands {
+    at_hand: aws_sdk_eventbridge::Client,
+    attributed: Arc<OnceLock<aws_sdk_eventbridge::Client>>,
+    is_refused: AtomicBool,
+}
+
+impl Hands {
+    fn of(aws: &Aws) -> Self {
+        let attributed = Arc::new(OnceLock::new());
+        let (filling, aws_too) = (attributed.clone(), aws.clone());
+        tokio::spawn(async move {
+            if let Some(events) = aws_too.attributed_emergency_client().await {
+                let _ = filling.set(events);
+            }
+        });
+        Self { at_hand: aws.emergency_client(), attributed, is_refused: AtomicBool::new(false) }
+    }
+
+    async fn call<T, F>(&self, call: impl Fn(aws_sdk_eventbridge::Client) -> F) -> Result<T, AwsError>
+    where
+        F: Future<Output = Result<T, AwsError>>,
+    {
+        if let Some(attributed) = self.attributed.get().filter(|_| !self.is_refused.load(Ordering::Relaxed)) {
+            match call(attributed.clone()).await {
+                Err(error) if error.is_credentials() || matches!(error.kind, AwsErrorKind::AccessDenied { .. }) => {
+                    tracing::warn!(%error, "the session that names the person is refused; going on without it");
+                    self.is_refused.store(true, Ordering::Relaxed);
+                }
+                result => return result,
+            }
+        }
+        call(self.at_hand.clone()).await
+    }
+}
+
 impl Aws {
     /// Disables all the rules given, and shows that they are off. A repeat is harmless: disabling a disabled rule
     /// changes nothing.
@@ -69,9 +108,10 @@ impl Aws {
     ) -> Result<AllDisabled, AwsError> {
         self.holds(held, DISABLE_RULE)?;
         let deadline = Instant::now() + PERSISTENCE;
+        let hands = Hands::of(self);
 
         // The states from before, and whether this is the right account. Neither is worth a long wait.
-        let mut before = pin!(self.list_hard(bus, deadline));
+        let mut before = pin!(list_hard(&hands, bus, deadline));
         let first_look =
             async { tokio::join!(tokio::time::timeout(BEFORE_PATIENCE, &mut before), self.account_in_time()) };
         let (early, account) = first_look.await;
@@ -81,7 +121,7 @@ impl Aws {
         let managed = |rule: &Rule| managed_by(early.as_ref(), rule).is_some();
         let mut disabling: Vec<_> = rules.iter().map(|rule| Disabling::new(rule, managed(rule))).collect();
         let late = {
-            let mut all = pin!(join_all(disabling.iter_mut().map(|one| self.disable_hard(bus, one, deadline))));
+            let mut all = pin!(join_all(disabling.iter_mut().map(|one| disable_hard(&hands, bus, one, deadline))));
             if early.is_some() {
                 all.await;
                 None
@@ -97,7 +137,7 @@ impl Aws {
             }
         };
 
-        let after = self.verify(bus, &mut disabling, deadline).await;
+        let after = verify(&hands, bus, &mut disabling, deadline).await;
         let rules: Vec<_> =
             disabling.iter().map(|one| one.outcome(arrived, early.as_ref(), late.as_ref(), after.as_ref())).collect();
         let verified = rules.iter().all(|outcome| outcome.after == Some(RuleState::Disabled));
@@ -111,54 +151,56 @@ impl Aws {
             Ok(Ok(()) | Err(_)) | Err(_) => Ok(()),
         }
     }
+}
 
-    /// Sends DisableRule until AWS says yes, says something that repeating cannot change, or time is up. Harmless to
-    /// repeat: the state asked for is the same.
-    async fn disable_hard(&self, bus: &str, one: &mut Disabling<'_>, deadline: Instant) {
-        if one.managed {
-            one.error = Some(AwsError::new(DISABLE_RULE, AwsErrorKind::Managed).about(&one.rule.rule));
-            return;
-        }
-        let name = &one.rule.rule;
-        let attempts = &mut one.attempts;
-        let result = hard(deadline, || {
-            *attempts += 1;
-            let call = self.0.emergency.disable_rule().name(name).event_bus_name(bus);
-            async { call.send().await.map_err(|error| AwsError::from_sdk(DISABLE_RULE, &error).about(name)) }
+/// Sends DisableRule until AWS says yes, says something that repeating cannot change, or time is up. Harmless to
+/// repeat: the state asked for is the same.
+async fn disable_hard(hands: &Hands, bus: &str, one: &mut Disabling<'_>, deadline: Instant) {
+    if one.managed {
+        one.error = Some(AwsError::new(DISABLE_RULE, AwsErrorKind::Managed).about(&one.rule.rule));
+        return;
+    }
+    let name = &one.rule.rule;
+    let attempts = &mut one.attempts;
+    let result = hard(deadline, || {
+        *attempts += 1;
+        hands.call(|events| async move {
+            let call = events.disable_rule().name(name).event_bus_name(bus);
+            call.send().await.map_err(|error| AwsError::from_sdk(DISABLE_RULE, &error).about(name))
         })
-        .await;
-        match result {
-            Ok(_) => {
-                one.confirmed = Some(Instant::now());
-                one.error = None;
-            }
-            Err(error) => one.error = Some(error),
+    })
+    .await;
+    match result {
+        Ok(_) => {
+            one.confirmed = Some(Instant::now());
+            one.error = None;
         }
+        Err(error) => one.error = Some(error),
     }
+}
 
-    /// Lists the rules until all that could be disabled show so. Rules that the list still shows as enabled are disabled
-    /// again: EventBridge may be a little behind, or somebody enabled them just now.
-    async fn verify(&self, bus: &str, disabling: &mut [Disabling<'_>], deadline: Instant) -> Option<Listed> {
-        let started = Instant::now();
-        loop {
-            let listed = self.list_hard(bus, started + VERIFY_PERSISTENCE).await.ok()?;
-            let stale = |one: &Disabling<'_>| {
-                let enabled = listed.get(&one.rule.rule).is_some_and(|found| found.state.is_enabled());
-                enabled && one.error.as_ref().is_none_or(is_worth_repeating)
-            };
-            if !disabling.iter().any(stale) || started.elapsed() >= STALE_PATIENCE {
-                return Some(listed);
-            }
-            tokio::time::sleep(STALE_PAUSE).await;
-            let again = disabling.iter_mut().filter(|one| stale(one));
-            join_all(again.map(|one| self.disable_hard(bus, one, deadline))).await;
+/// Lists the rules until all that could be disabled show so. Rules that the list still shows as enabled are disabled
+/// again: EventBridge may be a little behind, or somebody enabled them just now.
+async fn verify(hands: &Hands, bus: &str, disabling: &mut [Disabling<'_>], deadline: Instant) -> Option<Listed> {
+    let started = Instant::now();
+    loop {
+        let listed = list_hard(hands, bus, started + VERIFY_PERSISTENCE).await.ok()?;
+        let stale = |one: &Disabling<'_>| {
+            let enabled = listed.get(&one.rule.rule).is_some_and(|found| found.state.is_enabled());
+            enabled && one.error.as_ref().is_none_or(is_worth_repeating)
+        };
+        if !disabling.iter().any(stale) || started.elapsed() >= STALE_PATIENCE {
+            return Some(listed);
         }
+        tokio::time::sleep(STALE_PAUSE).await;
+        let again = disabling.iter_mut().filter(|one| stale(one));
+        join_all(again.map(|one| disable_hard(hands, bus, one, deadline))).await;
     }
+}
 
-    async fn list_hard(&self, bus: &str, deadline: Instant) -> Result<Listed, AwsError> {
-        let listed = hard(deadline, || list_rules(&self.0.emergency, bus)).await?;
-        Ok(listed.into_iter().map(|rule| (rule.name.clone(), rule)).collect())
-    }
+async fn list_hard(hands: &Hands, bus: &str, deadline: Instant) -> Result<Listed, AwsError> {
+    let listed = hard(deadline, || hands.call(|events| async move { list_rules(&events, bus).await })).await?;
+    Ok(listed.into_iter().map(|rule| (rule.name.clone(), rule)).collect())
 }
 
 impl<'a> Disabling<'a> {

@@ -319,9 +319,11 @@ fn request_id(answer: &HttpResponse) -> Option<String> {
     headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned)
 }
 
-/// Getting credentials includes AssumeRole; when that was refused, this is the trouble that people can mend.
+/// Getting credentials includes AssumeRole; when that was refused, this is the trouble that people can mend. Looked for
+/// among the causes: the error itself may be one of AssumeRole, which another call of ours failed with.
 fn assume_role_failure(error: &(dyn Error + 'static)) -> Option<AwsError> {
-    let failure = chain(error).find_map(|cause| cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>())?;
+    let failure =
+        chain(error).skip(1).find_map(|cause| cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>())?;
     Some(AwsError::from_sdk(ASSUME_ROLE, failure))
 }
 

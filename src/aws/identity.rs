@@ -44,6 +44,6 @@ impl Aws {
                 Some(_) | None => Ok(actual),
             }
         };
-        self.0.known_account.get_or_try_init(ask).await.map(String::as_str)
+        self.0.shared.known_account.get_or_try_init(ask).await.map(String::as_str)
     }
 }

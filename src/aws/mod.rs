@@ -23,6 +23,7 @@ mod operation;
 mod queues;
 mod replay;
 mod rules;
+mod session;
 mod stack_state;
 mod subscriptions;
 mod table;
@@ -32,11 +33,12 @@ mod version;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio::sync::OnceCell;
 
 use crate::checks::Answer;
-use crate::domain::{Environment, Held};
+use crate::domain::{Environment, Held, SessionStyle};
 
 pub use access::Access;
 pub use clients::{AccessKeys, AwsSettings, AwsTimeouts};
@@ -48,37 +50,60 @@ pub use messages::Sample;
 pub use operation::Operation;
 pub use replay::NotPut;
 pub use rules::ListedRule;
+pub use session::Session;
 pub use stack_state::StackState;
 
 /// AWS as one environment sees it: its account, region and role. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Aws(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     environment: String,
     account: Option<String>,
     region: String,
+    /// The role that acts are done in.
+    operator: Option<String>,
+    /// How much of who acts its sessions say.
+    style: SessionStyle,
     clients: clients::Clients,
     emergency: aws_sdk_eventbridge::Client,
+    /// On whose behalf the emergency path acts.
+    emergency_for: Option<Session>,
+    /// What all identities' clients are made from.
+    own: aws_config::SdkConfig,
+    shared: Arc<Shared>,
+}
+
+/// What is known of an environment, whoever's clients asked.
+#[derive(Debug, Default)]
+struct Shared {
     /// SQS asks for a queue's URL, which never changes, rather than its name.
     queue_urls: Mutex<BTreeMap<String, String>>,
     /// The account of the credentials, once it was asked for and seen to be the configured one, if there is one.
     known_account: OnceCell<String>,
+    /// The operator's credentials that are kept fresh for an emergency.
+    standing: Mutex<Option<session::Standing>>,
+    /// What of a session's attribution the operator's trust policy was last seen to take, when that is not all.
+    taken: Mutex<Option<(session::Attribution, Instant)>>,
 }
 
 impl Aws {
-    /// Makes the clients of an environment. Calls nobody yet, except that the SDK reads its configuration files.
+    /// Makes the clients of an environment. Calls nobody yet, except that the SDK reads its configuration files. They have
+    /// the reader's role, or without one the operator's; what acts is for [`Aws::acting_for`].
     pub async fn connect(environment: &Environment, settings: &AwsSettings) -> Self {
-        let (clients, emergency) = clients::connect(environment, settings).await;
+        let clients::Connection { own, clients, emergency } = clients::connect(environment, settings).await;
         Self(Arc::new(Inner {
             environment: environment.name.clone(),
             account: environment.account.clone(),
             region: environment.region.clone(),
+            operator: environment.role_arn.clone(),
+            style: environment.session,
             clients,
             emergency,
-            queue_urls: Mutex::default(),
-            known_account: OnceCell::new(),
+            emergency_for: None,
+            own,
+            shared: Arc::default(),
         }))
     }
 

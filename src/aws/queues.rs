@@ -42,7 +42,7 @@ impl Aws {
     }
 
     pub(super) async fn queue_url(&self, queue: &str) -> Result<String, AwsError> {
-        let known = self.0.queue_urls.lock().unwrap_or_else(PoisonError::into_inner).get(queue).cloned();
+        let known = self.0.shared.queue_urls.lock().unwrap_or_else(PoisonError::into_inner).get(queue).cloned();
         if let Some(url) = known {
             return Ok(url);
         }
@@ -57,7 +57,12 @@ impl Aws {
         let url = output
             .queue_url()
             .ok_or_else(|| AwsError::other(GET_QUEUE_URL, "MissingUrl", "the answer has no URL").about(queue))?;
-        self.0.queue_urls.lock().unwrap_or_else(PoisonError::into_inner).insert(queue.to_owned(), url.to_owned());
+        self.0
+            .shared
+            .queue_urls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(queue.to_owned(), url.to_owned());
         Ok(url.to_owned())
     }
 }

@@ -8,7 +8,7 @@ use super::is_web_url;
 use super::problem::{Findings, KeyPath};
 use super::{deploy, roles, safeguards, window};
 use crate::command::WORDS;
-use crate::domain::{Environment, Rule, Waits};
+use crate::domain::{Environment, Partition, Rule, Waits, global_arn};
 
 /// The longest wait: a run that takes longer than this is a mistake in writing.
 pub(super) const MAX_WAIT: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -71,23 +71,17 @@ fn check_shapes(environment: &Environment, at: &KeyPath, findings: &mut Findings
         format!("`{}` is not an AWS region", environment.region),
         "Write it like us-east-1.",
     );
-    if let Some(role) = &environment.role_arn {
-        let account = role_account(role);
-        findings.require(
-            account.is_some(),
-            at.key("role_arn"),
-            "this is not the ARN of a role",
-            "Write it like arn:aws:iam::123456789012:role/alch.",
-        );
-        if let (Some(of_role), Some(configured)) = (account, &environment.account) {
-            findings.require(
-                of_role == configured,
-                at.key("role_arn"),
-                "this role belongs to another account than `account` says",
-                "Mend one of the two.",
-            );
+    for (key, role) in [("role_arn", &environment.role_arn), ("reader_role_arn", &environment.reader_role_arn)] {
+        if let Some(role) = role {
+            check_role(role, at.key(key), environment, findings);
         }
     }
+    findings.require(
+        environment.reader_role_arn.is_none() || environment.role_arn.is_some(),
+        at.key("reader_role_arn"),
+        "there is a role for reading and none for acting",
+        "Add role_arn, or leave this out.",
+    );
     for (key, value) in [
         ("stack", &environment.stack),
         ("bus", &environment.bus),
@@ -113,6 +107,29 @@ fn check_shapes(environment: &Environment, at: &KeyPath, findings: &mut Findings
         let mend = "Write it like https://…, without a password in it.";
         findings.require(is_web_url(url), at.key("dashboard_url"), "this is not a URL", mend);
     }
+}
+
+fn check_role(role: &str, at: KeyPath, environment: &Environment, findings: &mut Findings) {
+    let partition = Partition::of_region(&environment.region);
+    let Some((of_role, account)) = role_parts(role) else {
+        let mend = format!("Write it like {}.", global_arn(&environment.region, "123456789012", "iam", "role/alch"));
+        findings.add(at, "this is not the ARN of a role", mend);
+        return;
+    };
+    if let Some(configured) = &environment.account {
+        findings.require(
+            account == configured,
+            at.clone(),
+            "this role belongs to another account than `account` says",
+            "Mend one of the two.",
+        );
+    }
+    findings.require(
+        of_role == partition.id(),
+        at,
+        format!("this role is of the partition {of_role}, and the region {} is of {partition}", environment.region),
+        "Mend one of the two: no role is known in another partition.",
+    );
 }
 
 fn check_resource(name: &str, at: KeyPath, findings: &mut Findings) {
@@ -231,12 +248,10 @@ fn is_region(text: &str) -> bool {
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The account of a role's ARN.
-fn role_account(arn: &str) -> Option<&str> {
-    let mut parts = arn.splitn(6, ':');
-    let shape = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let account = parts.next()?;
-    let role = parts.next()?.strip_prefix("role/")?;
-    let fine = shape.0 == "arn" && shape.1.starts_with("aws") && shape.2 == "iam" && shape.3.is_empty();
-    (fine && is_account(account) && !role.is_empty()).then_some(account)
+/// Partition and account of a role's ARN.
+fn role_parts(arn: &str) -> Option<(&str, &str)> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", partition, "iam", "", account, role] = parts.as_slice() else { return None };
+    let role = role.strip_prefix("role/")?;
+    (partition.starts_with("aws") && is_account(account) && !role.is_empty()).then_some((*partition, *account))
 }

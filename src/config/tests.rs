@@ -254,6 +254,15 @@ fn what_is_unsound_is_refused_with_its_key() {
             &environment("account = \"123456789012\"\nrole_arn = \"arn:aws:iam::210987654321:role/alch\""),
             "environments.dev.role_arn: this role belongs to another account",
         ),
+        (
+            &environment("role_arn = \"arn:aws-cn:iam::210987654321:role/alch\""),
+            "environments.dev.role_arn: this role is of the partition aws-cn, and the region eu-west-1 is of aws",
+        ),
+        (
+            &environment("reader_role_arn = \"arn:aws:iam::210987654321:role/alch\""),
+            "environments.dev.reader_role_arn: there is a role for reading and none for acting",
+        ),
+        (&environment("session = \"tags\""), "environments.dev.session: only \"tagged\" or \"named\""),
         (&environment("dashboard_url = \"grafana\""), "environments.dev.dashboard_url: this is not a URL"),
         (&environment("approval = \"yes\""), "environments.dev.approval: only \"none\" or \"required\""),
         (&with("bus = \"orders-events\"", "bus = \"\""), "environments.dev.bus: this is not the name"),

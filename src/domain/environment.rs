@@ -23,9 +23,16 @@ pub struct Environment {
     pub account: Option<String>,
     /// The AWS region, such as `us-east-1`.
     pub region: String,
-    /// A role to assume for all calls of this environment; the process's own identity when not given.
+    /// A role to assume for what acts in this environment, and for all else without `reader_role_arn`; the process's own
+    /// identity when not given.
     #[serde(default)]
     pub role_arn: Option<String>,
+    /// A role to assume for what only reads.
+    #[serde(default)]
+    pub reader_role_arn: Option<String>,
+    /// How much of who acts the sessions of `role_arn` say.
+    #[serde(default)]
+    pub session: SessionStyle,
     /// The CloudFormation stack.
     pub stack: String,
     /// The custom event bus that the rules live on.
@@ -168,6 +175,17 @@ impl Roles {
             Role::Admin => &self.admin,
         }
     }
+}
+
+/// How much of who acts a role's session says to CloudTrail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionStyle {
+    /// Run and step by its name, the person by SourceIdentity and tags.
+    #[default]
+    Tagged,
+    /// The name alone.
+    Named,
 }
 
 /// How approvals are given.

@@ -28,7 +28,7 @@ pub use deploy::{CheckedOut, Deploy, Deployer, SamDeployer, SamFacts};
 pub use effect::{Detail, Effect, Inspection, Progress, Receipt};
 pub use environment::{
     ApprovalMode, ApprovalRule, Approvals, Blackout, CommandApprovals, Environment, GateLimits, Notify, OnGateFailure,
-    OnInconclusive, Roles, Rule, Safeguards, StepUp, Table, TimeRange, Waits, Weekday, Window,
+    OnInconclusive, Roles, Rule, Safeguards, SessionStyle, StepUp, Table, TimeRange, Waits, Weekday, Window,
 };
 pub use event::{Change, Event, JournalLine, Origin, Recorded, RuleOutcome, SlackPlace};
 pub use facts::{AlarmState, AlarmStatus, DlqDepth, Facts, RuleFact, RuleState};

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use super::conclude::could_not_begin;
 use super::execute::{DATABASE_RETRY, Drive, Place, Turn, could_not_undo};
 use super::{LEASE, later};
+use crate::aws::Session;
 use crate::domain::{Change, Event, Held, Rule, RuleState, Run, StepId, StepKind, StepStatus};
 use crate::runbook::steps;
 use crate::store::{LockOutcome, StoreError};
@@ -31,7 +32,7 @@ impl Drive<'_> {
             let ours = self.began.as_ref() != Some(step) && from.is_enabled() != to.is_enabled();
             return self.applied(step, from_found(if ours { from } else { found.state }, found.state, ours)).await;
         }
-        match self.act(place, run, bus, rule, &found, to).await? {
+        match self.act(place, run, step, (bus, rule), &found, to).await? {
             Some(Ok(change)) => self.applied(step, change).await,
             Some(Err(steps::ActError::Aws(error))) => self.trouble(run, Some(step), error).await,
             Some(Err(error @ (steps::ActError::NotSeen { .. } | steps::ActError::NotStarted(_)))) => {
@@ -50,12 +51,17 @@ impl Drive<'_> {
         &self,
         place: &Place,
         run: &Run,
-        bus: &str,
-        rule: &Rule,
+        step: &StepId,
+        (bus, rule): (&str, &Rule),
         found: &steps::Found,
         to: RuleState,
     ) -> Result<Option<Result<Change, steps::ActError>>, StoreError> {
-        let act = async |held: Held<'_>| steps::set(&place.aws, &held, bus, rule, found, to).await;
+        // Before the environment is looked at: a rollback must not wait for STS.
+        let aws = match place.aws.acting_for(&session(run, step)).await {
+            Ok(aws) => aws,
+            Err(error) => return Ok(Some(Err(error.into()))),
+        };
+        let act = async |held: Held<'_>| steps::set(&aws, &held, bus, rule, found, to).await;
         self.holding(place, run, act).await
     }
 
@@ -123,7 +129,7 @@ impl Drive<'_> {
         let change = if found.state.is_enabled() == back.is_enabled() {
             from_found(found.state, found.state, false)
         } else {
-            match self.act(place, run, bus, rule, &found, back).await? {
+            match self.act(place, run, step, (bus, rule), &found, back).await? {
                 Some(Ok(change)) => change,
                 Some(Err(steps::ActError::Aws(error))) => return self.trouble(run, Some(step), error).await,
                 Some(Err(error @ (steps::ActError::NotSeen { .. } | steps::ActError::NotStarted(_)))) => {
@@ -133,6 +139,17 @@ impl Drive<'_> {
             }
         };
         self.record(vec![Event::Undone { step: step.clone(), change }]).await
+    }
+}
+
+/// Whom the calls of a step are made for.
+pub(super) fn session(run: &Run, step: &StepId) -> Session {
+    Session {
+        run: Some(run.id),
+        step: step.0.clone(),
+        actor: run.actor.clone(),
+        command: run.command.name().to_owned(),
+        urgent: run.command.is_emergency(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The acting part of the loop for effects: after a look, with the environment in hand, recorded with its receipt, and
 //! observed until it is over.
 
+use super::act::session;
 use super::execute::{Drive, Engine, Place, Turn};
 use crate::domain::{Effect, Event, Held, Receipt, Run, StepId, StepKind, StepStatus};
 use crate::runbook::steps::ActError;
@@ -26,6 +27,12 @@ impl<'e> Drive<'e> {
             Ok(Found::Refused(why)) => return self.over(step, StepStatus::Failed, why).await,
             Err(error) => return self.trouble(run, Some(step), error).await,
         }
+        // What acts does so in a session of its own. A rollback must not wait for that, so it comes first.
+        let aws = match place.aws.acting_for(&session(run, step)).await {
+            Ok(aws) => aws,
+            Err(error) => return self.trouble(run, Some(step), error).await,
+        };
+        let site = Site { aws: &aws, ..site };
         let done = if effect.holds_environment() {
             let act = async |held: Held<'_>| effects::act(&site, &held, effect).await;
             match self.holding(place, run, act).await? {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::conclude::rolled_back;
 use super::execute::{Engine, Place};
 use super::later;
-use crate::aws::AllDisabled;
+use crate::aws::{AllDisabled, Aws, Session};
 use crate::domain::{
     Actor, ApprovalRule, Command, Environment, Event, Facts, Held, Origin, RuleOutcome, Run, RunId, StepId, StepStatus,
     Subject,
@@ -62,11 +62,19 @@ impl Engine {
         let closed = place.interlock.close();
         let journal = tokio::spawn(self.clone().begin_rollback(request.clone()));
         let held = Held::granted(&place.environment.name, request.interrupted);
-        let mut done = disable_all(place, &held, request.arrived).await;
+        let session = Session {
+            run: request.interrupted,
+            step: "disable-all".to_owned(),
+            actor: request.actor.clone(),
+            command: "rollback".to_owned(),
+            urgent: true,
+        };
+        let aws = place.aws.in_emergency_for(&session);
+        let mut done = disable_all(place, &aws, &held, request.arrived).await;
         if !closed.is_quiet() {
             // An act of another run was under way when the rollback began, and may have landed after it.
             let _ = tokio::time::timeout(ACT_PATIENCE, closed.quiet()).await;
-            let again = disable_all(place, &held, request.arrived).await;
+            let again = disable_all(place, &aws, &held, request.arrived).await;
             done = merged(done, again);
         }
         let ended = rolled_back(&request.environment, &done.rules, done.verified, done.elapsed_ms);
@@ -252,9 +260,9 @@ impl Engine {
     }
 }
 
-async fn disable_all(place: &Place, held: &Held<'_>, arrived: Instant) -> AllDisabled {
+async fn disable_all(place: &Place, aws: &Aws, held: &Held<'_>, arrived: Instant) -> AllDisabled {
     let rules = &place.environment.rules;
-    match place.aws.disable_all(held, &place.environment.bus, rules, arrived).await {
+    match aws.disable_all(held, &place.environment.bus, rules, arrived).await {
         Ok(done) => done,
         Err(error) => AllDisabled {
             rules: rules

@@ -2,9 +2,10 @@
 
 use jiff::SignedDuration;
 
+use super::act::session;
 use super::execute::{Drive, Place, Turn};
 use super::later;
-use crate::domain::{Destination, Event, Moment, Run};
+use crate::domain::{Destination, Event, Moment, Run, StepId};
 use crate::notice;
 use crate::store::StoreError;
 
@@ -25,7 +26,11 @@ impl Drive<'_> {
         let inner = &self.engine.0;
         let notice = notice::compose(run, &place.environment, moment, &inner.command_word);
         let now = inner.clock.now();
-        let event = match place.aws.publish(topic, &notice.subject, &notice.text).await {
+        let sent = match place.aws.acting_for(&session(run, &StepId("notify".to_owned()))).await {
+            Ok(aws) => aws.publish(topic, &notice.subject, &notice.text).await,
+            Err(error) => Err(error),
+        };
+        let event = match sent {
             Ok(receipt) => Event::Delivered { moment, to, receipt },
             Err(error) => {
                 let since = run.trouble.as_ref().map_or(now, |(_, since, _)| *since);

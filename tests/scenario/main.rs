@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod accounts;
 mod closed;
 mod crash;
 mod decisions;
@@ -11,6 +12,7 @@ mod production;
 mod record;
 mod rollback;
 mod sam;
+mod sessions;
 mod soak;
 mod step_up;
 mod trouble;

@@ -139,8 +139,11 @@ fn custom_bus(spec: &StackSpec, place: &Place, now: Timestamp) -> Bus {
             }
         })
         .collect();
-    let archive_target =
-        Target { id: "archive".to_owned(), arn: format!("arn:aws:events:{}:::", spec.region), dlq_arn: None };
+    let archive_target = Target {
+        id: "archive".to_owned(),
+        arn: format!("arn:{}:events:{}:::", place.partition(), spec.region),
+        dlq_arn: None,
+    };
     rules.push(Rule {
         managed_by: Some(ARCHIVE_PRINCIPAL.to_owned()),
         has_traffic: false,

@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 
 use super::bus_events::BusEvent;
+use super::calls::Call;
 use super::messages::HIDDEN_MAX;
-use super::state::{AlarmState, Published, QueueDepth, RuleState, Stack, State, SubscriptionStanding};
+use super::state::{AlarmState, Published, QueueDepth, RuleState, Session, Stack, State, SubscriptionStanding};
 use super::world::World;
 
 /// Where a message is put in a queue.
@@ -223,6 +224,12 @@ impl World {
         let now = self.clock().now();
         let (from, to) = (SubscriptionStanding::Confirmed, SubscriptionStanding::Deleted);
         self.ticked().state.set_subscription(topic, endpoint, from, to, now)
+    }
+
+    /// The session that a call was signed by; none for a caller without a role.
+    pub fn session_of(&self, call: &Call) -> Option<Session> {
+        let key = call.access_key.as_ref()?;
+        self.lock().state.sessions.iter().find(|session| session.access_key == *key).cloned()
     }
 
     /// Deploys a version, with the code and the template that follow from its label; says whether there is such an

@@ -44,5 +44,5 @@ pub use calls::{Call, Outcome};
 pub use faults::{ApiFault, Failure, Fault, FaultGroup};
 pub use levers::{DeadLetter, MessageState};
 pub use spec::{AlarmMetric, AlarmSpec, Pace, RuleSpec, StackSpec};
-pub use state::{AlarmState, Published, QueueDepth, RuleState};
+pub use state::{AlarmState, Published, QueueDepth, RuleState, Session};
 pub use world::{LoadError, World};

@@ -22,7 +22,16 @@ pub struct Place {
 
 impl Place {
     pub fn arn(&self, service: &str, resource: &str) -> String {
-        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
+        format!("arn:{}:{service}:{}:{}:{resource}", self.partition(), self.region, self.account)
+    }
+
+    /// The part of AWS that the region is in.
+    pub fn partition(&self) -> &'static str {
+        match self.region.split('-').collect::<Vec<_>>().as_slice() {
+            ["cn", ..] => "aws-cn",
+            ["us", "gov", ..] => "aws-us-gov",
+            _ => "aws",
+        }
     }
 }
 
@@ -326,13 +335,21 @@ pub struct Published {
 }
 
 /// A role that somebody assumed.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
+    /// What its calls are signed with.
     pub access_key: String,
+    /// The role's account.
     pub account: String,
+    /// The role's name.
     pub role: String,
+    /// The session's name.
     pub name: String,
+    /// Who acts, as whoever assumed it says.
     pub source_identity: Option<String>,
+    /// Its tags, as they were given.
+    #[serde(default)]
+    pub tags: Vec<(String, String)>,
 }
 
 /// All there is in the world. What is in here is what a saved world keeps.

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 
+use super::faults::SESSION_TAGS_REFUSED;
 use super::input::Input;
 use super::refusal::Refusal;
 use super::serve::CallContext;
-use super::state::{Session, State};
+use super::state::{Place, Session, State};
 use super::wire::Service;
 
 /// The oldest sessions are forgotten beyond this many.
@@ -29,16 +30,24 @@ fn identity(state: &State, call: &CallContext) -> Value {
     if let Some(session) = state.sessions.iter().find(|session| Some(session.access_key.as_str()) == key) {
         return json!({
             "Account": session.account,
-            "Arn": session_arn(session),
+            "Arn": session_arn(state, session),
             "UserId": format!("AROASANDBOXROLE:{}", session.name),
         });
     }
     let account = state.stacks.first().map_or("000000000000", |stack| stack.account.as_str());
-    json!({"Account": account, "Arn": format!("arn:aws:iam::{account}:user/sandbox"), "UserId": "AIDASANDBOX"})
+    let partition = partition_of(state, account);
+    json!({"Account": account, "Arn": format!("arn:{partition}:iam::{account}:user/sandbox"), "UserId": "AIDASANDBOX"})
 }
 
-fn session_arn(session: &Session) -> String {
-    format!("arn:aws:sts::{}:assumed-role/{}/{}", session.account, session.role, session.name)
+/// An account is in one partition.
+fn partition_of(state: &State, account: &str) -> &'static str {
+    let stack = state.stacks.iter().find(|stack| stack.account == account);
+    stack.map_or("aws", |stack| Place { account: String::new(), region: stack.region.clone() }.partition())
+}
+
+fn session_arn(state: &State, session: &Session) -> String {
+    let partition = partition_of(state, &session.account);
+    format!("arn:{partition}:sts::{}:assumed-role/{}/{}", session.account, session.role, session.name)
 }
 
 fn assume_role(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
@@ -52,12 +61,23 @@ fn assume_role(state: &mut State, call: &CallContext, input: Input) -> Result<Va
         }
     }
     let seconds = input.number("DurationSeconds", 3_600, 900..=43_200)?;
-    let (account, role) = arn
-        .strip_prefix("arn:aws:iam::")
-        .and_then(|rest| rest.split_once(":role/"))
-        .ok_or_else(|| input.wrong(format!("{arn} is invalid")))?;
-    if state.stacks.iter().all(|stack| stack.account != account) {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let (partition, account, role) = match parts.as_slice() {
+        ["arn", partition, "iam", "", account, role] => {
+            role.strip_prefix("role/").map(|role| (*partition, *account, role))
+        }
+        _ => None,
+    }
+    .ok_or_else(|| input.wrong(format!("{arn} is invalid")))?;
+    let is_there =
+        state.stacks.iter().any(|stack| stack.account == account) && partition == partition_of(state, account);
+    if !is_there {
         return Err(Refusal::access_denied(Service::Sts, "AssumeRole"));
+    }
+    let tags = tags(input)?;
+    if state.fault(SESSION_TAGS_REFUSED) && (source_identity.is_some() || !tags.is_empty()) {
+        let action = if source_identity.is_some() { "SetSourceIdentity" } else { "TagSession" };
+        return Err(Refusal::access_denied(Service::Sts, action));
     }
     if state.sessions.len() >= SESSIONS_MAX {
         state.sessions.remove(0);
@@ -70,6 +90,7 @@ fn assume_role(state: &mut State, call: &CallContext, input: Input) -> Result<Va
         role: role.rsplit('/').next().unwrap_or(role).to_owned(),
         name: name.to_owned(),
         source_identity: source_identity.map(str::to_owned),
+        tags,
     };
     let mut answer = json!({
         "Credentials": {
@@ -78,13 +99,30 @@ fn assume_role(state: &mut State, call: &CallContext, input: Input) -> Result<Va
             "SessionToken": "sandbox",
             "Expiration": expiration(call.now, seconds),
         },
-        "AssumedRoleUser": {"AssumedRoleId": format!("AROASANDBOXROLE:{name}"), "Arn": session_arn(&session)},
+        "AssumedRoleUser": {"AssumedRoleId": format!("AROASANDBOXROLE:{name}"), "Arn": session_arn(state, &session)},
     });
     if let Some(source_identity) = source_identity {
         answer["SourceIdentity"] = json!(source_identity);
     }
     state.sessions.push(session);
     Ok(answer)
+}
+
+fn tags(input: Input) -> Result<Vec<(String, String)>, Refusal> {
+    let fits = |text: &str, most: usize| {
+        text.chars().count() <= most
+            && text.chars().all(|letter| letter.is_alphanumeric() || " _.:/=+-@".contains(letter))
+    };
+    let mut tags = Vec::new();
+    for tag in input.list("Tags") {
+        let text = |name: &str| tag.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (key, value) = (text("Key"), text("Value"));
+        if key.is_empty() || !fits(&key, 128) || !fits(&value, 256) || tags.len() == 50 {
+            return Err(input.wrong("a tag does not satisfy its constraint"));
+        }
+        tags.push((key, value));
+    }
+    Ok(tags)
 }
 
 /// When credentials expire. The SDK compares that with the real time, whatever time it is in the world: credentials that

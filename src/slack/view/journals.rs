@@ -512,6 +512,8 @@ pub fn in_context<T>(view: impl FnOnce(&ViewContext<'_>) -> T) -> T {
         account: Some("111122223333".to_owned()),
         region: "us-east-1".to_owned(),
         role_arn: None,
+        reader_role_arn: None,
+        session: Default::default(),
         stack: "alchemiser-trading-dev".to_owned(),
         bus: "alchemiser-trading-events-dev".to_owned(),
         rules: RULES.iter().map(|name| rule(name)).collect(),
