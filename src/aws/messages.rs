@@ -104,9 +104,15 @@ impl Aws {
     /// Lets messages be seen again at once (ChangeMessageVisibilityBatch to zero). Says of how many that was taken, and
     /// why not of the others: those come back when the time for which they were hidden is over. A repeat is harmless.
     pub async fn give_back(&self, queue: &str, letters: &[DeadLetter]) -> (usize, Option<String>) {
+        self.hide(queue, letters, 0).await
+    }
+
+    /// Hides messages that were received for so many seconds from now on (ChangeMessageVisibilityBatch); answers as
+    /// [`Aws::give_back`]. A repeat is harmless.
+    pub async fn hide(&self, queue: &str, letters: &[DeadLetter], seconds: i32) -> (usize, Option<String>) {
         let (mut back, mut trouble) = (0, None);
         for letters in letters.chunks(BATCH) {
-            match self.give_back_batch(queue, letters).await {
+            match self.hide_batch(queue, letters, seconds).await {
                 Ok((taken, why)) => {
                     back += taken;
                     trouble = trouble.or(why);
@@ -117,14 +123,19 @@ impl Aws {
         (back, trouble)
     }
 
-    async fn give_back_batch(&self, queue: &str, letters: &[DeadLetter]) -> Result<(usize, Option<String>), AwsError> {
+    async fn hide_batch(
+        &self,
+        queue: &str,
+        letters: &[DeadLetter],
+        seconds: i32,
+    ) -> Result<(usize, Option<String>), AwsError> {
         let url = self.queue_url(queue).await?;
         let mut call = self.clients().sqs.change_message_visibility_batch().queue_url(url);
         for (index, letter) in letters.iter().enumerate() {
             let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
                 .id(format!("m{index}"))
                 .receipt_handle(&letter.receipt)
-                .visibility_timeout(0)
+                .visibility_timeout(seconds)
                 .build()
                 .map_err(|_| AwsError::other(CHANGE_VISIBILITY, "RequestNotBuilt", "a message has no receipt"))?;
             call = call.entries(entry);

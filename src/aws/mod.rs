@@ -22,6 +22,7 @@ mod observe;
 mod operation;
 mod queues;
 mod replay;
+mod role;
 mod rules;
 mod session;
 mod stack_state;

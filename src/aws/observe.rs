@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::checks::checklist::ChecklistReadings;
 use crate::checks::gate::GateReadings;
+use crate::checks::idempotency::{IdempotencyReadings, WRITE_ACTIONS};
 use crate::checks::{Answer, GateMetric, MetricQuery, Reading, Series, minute_after, minute_of};
 use crate::domain::{DlqDepth, Environment, Facts, Rule};
 
 use super::operation::DESCRIBE_RULE;
 use super::{Aws, AwsError};
 
+/// The longest window for which the minutes of metrics are added up.
+const MATCHED_WINDOW_MAX: SignedDuration = SignedDuration::from_hours(72);
 /// How long an observation waits for the version that is deployed.
 pub(super) const VERSION_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -169,6 +172,58 @@ impl Aws {
             table: in_words(none_if_missing(table)),
             ttl: in_words(none_if_missing(ttl)),
         }
+    }
+
+    /// Everything that the interlock before handling events again looks at. What cannot be read says why in its place.
+    pub async fn read_idempotency(&self, environment: &Environment, now: Timestamp) -> IdempotencyReadings {
+        let table = &environment.table.name;
+        let may = async {
+            let subject = async {
+                Ok::<_, AwsError>((
+                    self.role_of(&environment.function).await?,
+                    self.arn("dynamodb", &format!("table/{table}")).await?,
+                ))
+            };
+            match subject.await {
+                Err(error) => WRITE_ACTIONS.iter().map(|action| (*action, Err(error.to_string()))).collect(),
+                Ok((role, table)) => {
+                    let asks = WRITE_ACTIONS
+                        .iter()
+                        .map(|action| async { (*action, in_words(self.may(&role, action, &table).await)) });
+                    join_all(asks).await
+                }
+            }
+        };
+        let (described, ttl, may) = tokio::join!(self.read_table(table), self.read_ttl(table), may);
+        IdempotencyReadings {
+            at: now,
+            table: in_words(none_if_missing(described)),
+            ttl: in_words(none_if_missing(ttl)),
+            may,
+        }
+    }
+
+    /// How many events each of these rules matched from `from` until before `to`, by short name; what could not be read
+    /// is absent, as is everything when the window is longer than CloudWatch keeps minutes for.
+    pub async fn matched(
+        &self,
+        environment: &Environment,
+        rules: &[&Rule],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> BTreeMap<String, i64> {
+        if to.duration_since(from) > MATCHED_WINDOW_MAX {
+            return BTreeMap::new();
+        }
+        let queries = rules.iter().map(|rule| GateMetric::TriggeredRules.query(environment, rule)).collect();
+        let Ok(series) = self.metric_series(queries, minute_of(from), minute_after(to)).await else {
+            return BTreeMap::new();
+        };
+        let sums = rules
+            .iter()
+            .zip(series)
+            .filter_map(|(rule, reading)| Some((rule.name.clone(), reading.ok()?.value.points.values().sum())));
+        sums.collect()
     }
 
     async fn read_dlqs(&self, queues: &[String]) -> Vec<(String, Result<Answer<DlqDepth>, AwsError>)> {

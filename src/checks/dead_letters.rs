@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::Environment;
+use crate::domain::{DeadLetterGroup, Environment};
 
 /// Characters of AWS's own text about an error that are kept.
 const ERROR_MAX_CHARS: usize = 200;
@@ -162,37 +162,14 @@ fn kind_of(error: &serde_json::Error) -> String {
     format!("{what}, line {} column {}", error.line(), error.column())
 }
 
-/// Messages of one rule and one error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Group {
-    /// The rule's short name.
-    pub rule: String,
-    /// The error's code.
-    pub error: String,
-    /// AWS's words about one of them, clipped; empty when there are none.
-    #[serde(default)]
-    pub message: String,
-    /// How many there are in the sample.
-    pub count: u32,
-    /// How many of these cannot be put on the bus again.
-    #[serde(default)]
-    pub stuck: u32,
-    /// When the first of them was put into the queue, UTC.
-    pub first: Option<Timestamp>,
-    /// When the last of them was, UTC.
-    pub last: Option<Timestamp>,
-    /// One of them: `SignalGenerated from alchemiser`, or why it is no event.
-    pub example: String,
-}
-
 /// The messages by rule and error, the largest group first.
-pub fn groups(environment: &Environment, letters: &[DeadLetter]) -> Vec<Group> {
-    let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
+pub fn groups(environment: &Environment, letters: &[DeadLetter]) -> Vec<DeadLetterGroup> {
+    let mut groups: BTreeMap<(String, String), DeadLetterGroup> = BTreeMap::new();
     for letter in letters {
         let event = letter.event(&environment.bus);
         let stuck = u32::from(event.is_err());
         let (rule, error) = (letter.rule(environment), letter.error());
-        let group = groups.entry((rule.clone(), error.clone())).or_insert_with(|| Group {
+        let group = groups.entry((rule.clone(), error.clone())).or_insert_with(|| DeadLetterGroup {
             rule,
             error,
             message: clip(letter.error_message.as_deref().unwrap_or_default(), ERROR_MAX_CHARS),
@@ -207,7 +184,7 @@ pub fn groups(environment: &Environment, letters: &[DeadLetter]) -> Vec<Group> {
         group.first = group.first.into_iter().chain(letter.sent).min();
         group.last = group.last.into_iter().chain(letter.sent).max();
     }
-    let mut groups: Vec<Group> = groups.into_values().collect();
+    let mut groups: Vec<DeadLetterGroup> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     groups
 }

@@ -5,6 +5,7 @@
 pub mod checklist;
 pub mod dead_letters;
 pub mod gate;
+pub mod idempotency;
 mod metric;
 pub mod policy_document;
 pub mod safeguards;

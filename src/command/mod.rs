@@ -58,6 +58,7 @@ use crate::domain::{Command, Rule, RunId, Window};
 use clean::Word;
 use line::Line;
 pub use refusal::{Quoted, Refusal, Usage, escape};
+pub use replay::{ReplayField, ReplayTimes, replay_of};
 
 /// The longest text that is read, in characters: a reason and a version in quotation marks fit.
 pub const MAX_TEXT_CHARS: usize = 2_000;

@@ -213,6 +213,9 @@ pub enum Command {
         /// To which rules, by short name; to all when empty.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         rules: Vec<String>,
+        /// Whether it is meant although all of these rules are disabled.
+        #[serde(default)]
+        even_off: bool,
     },
     /// How far the replay is.
     ReplayStatus {
@@ -691,7 +694,7 @@ impl Command {
                 format!("monitor {environment}{}", lasting.map(|t| format!(" --for {}", span(t))).unwrap_or_default())
             }
             Self::MonitorStop { environment } => format!("monitor stop {environment}"),
-            Self::ReplayStart { environment, from, to, rules } => {
+            Self::ReplayStart { environment, from, to, rules, even_off } => {
                 let mut text = format!("replay start {environment}");
                 if let Some(from) = from {
                     text.push_str(&format!(" --from {from}"));
@@ -701,6 +704,9 @@ impl Command {
                 }
                 for rule in rules {
                     text.push_str(&format!(" --rule {rule}"));
+                }
+                if *even_off {
+                    text.push_str(" --even-off");
                 }
                 text
             }

@@ -1,10 +1,11 @@
 //! What a step does beside setting rules: one effect on AWS, or of a child process, that may take time to be over; what it
 //! left behind when it was done, and how far it is. Each family of effects has its own part below.
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{CheckedOut, Rule, RuleState};
+use super::{CheckedOut, ReplayOrder, Rule, RuleState};
 
 /// One effect. What identifies it (a name, a token) follows from run and step, so that a repeat finds what was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,10 +78,11 @@ pub enum Effect {
         bus: String,
         /// The rules that events are replayed to.
         rules: Vec<Rule>,
-        /// From when on, UTC.
-        from: Timestamp,
-        /// Until when, exclusive, UTC.
-        to: Timestamp,
+        /// Those of them that were found disabled, by short name: they get nothing.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        off: Vec<String>,
+        /// What EventBridge is asked.
+        order: ReplayOrder,
     },
     /// Put messages of a dead-letter queue on the bus again (SQS `ReceiveMessage`, EventBridge `PutEvents`, SQS
     /// `DeleteMessage`).
@@ -123,6 +125,24 @@ impl Effect {
             Self::Redrive { queue, .. } => format!("Put messages of {queue} on the bus again"),
             Self::Subscribe { endpoint, .. } => format!("Subscribe {endpoint}"),
             Self::TestAlarm { topic } => format!("Publish a test to {topic}"),
+        }
+    }
+
+    /// Whether it is done a handful at a time, each with the environment in hand, rather than at once.
+    pub fn is_worked_on(&self) -> bool {
+        match self {
+            Self::Redrive { .. } => true,
+            Self::ExecuteChangeSet { .. }
+            | Self::RecoverStack { .. }
+            | Self::KeepRules { .. }
+            | Self::SamBuild { .. }
+            | Self::SamDeploy { .. }
+            | Self::Invoke { .. }
+            | Self::UpdateCode { .. }
+            | Self::SetConcurrency { .. }
+            | Self::StartReplay { .. }
+            | Self::Subscribe { .. }
+            | Self::TestAlarm { .. } => false,
         }
     }
 
@@ -195,6 +215,9 @@ pub struct Progress {
     /// How it stands, in one line for people, plain text.
     #[serde(default)]
     pub now: String,
+    /// What is counted, by name: the numbers so far.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub counts: BTreeMap<String, i64>,
 }
 
 impl Progress {
@@ -208,6 +231,12 @@ impl Progress {
         self.lines.drain(..over);
         self.permille = news.permille.or(self.permille);
         self.now.clone_from(&news.now);
+        self.counts.extend(news.counts.iter().map(|(name, count)| (name.clone(), *count)));
+    }
+
+    /// A number so far; zero when nothing was counted.
+    pub fn count(&self, name: &str) -> i64 {
+        self.counts.get(name).copied().unwrap_or(0)
     }
 }
 
@@ -233,7 +262,7 @@ impl Inspection {
         match self {
             Self::Infrastructure => "Check the infrastructure",
             Self::SmokeEvidence => "Look whether events flowed",
-            Self::Idempotency => "Check that handling an event twice is harmless",
+            Self::Idempotency => "Check idempotency",
             Self::Dlq => "Look into the dead-letter queues",
             Self::Doctor => "Look for traps",
         }

@@ -324,6 +324,9 @@ pub struct Table {
     pub key: String,
     /// The attribute that holds when an item expires.
     pub ttl_attribute: String,
+    /// How long the function lets an item live; not known when not given.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub keeps: Option<SignedDuration>,
 }
 
 /// Whether acting needs approval.

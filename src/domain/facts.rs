@@ -114,6 +114,15 @@ pub struct Facts {
     /// For `deploy` where `sam` deploys: what is checked out.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sam: Option<super::SamFacts>,
+    /// For `replay`: the archive and the window.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replay: Option<Box<super::ReplayFacts>>,
+    /// For `dlq redrive`: what lies in the queue.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub redrive: Option<Box<super::RedriveFacts>>,
+    /// What people have to know before the plan is carried out.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub remarks: Vec<super::Remark>,
     /// What could not be observed, and why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,

@@ -3,6 +3,7 @@
 mod approval;
 mod check;
 mod command;
+mod dead_letters;
 mod deploy;
 mod effect;
 mod environment;
@@ -24,6 +25,7 @@ mod version;
 pub use approval::{Approval, PlannedApproval, Round, Subject};
 pub use check::{Check, Evidence, Verdict};
 pub use command::{Answer, AuditFormat, CodeRollback, Command, Selection};
+pub use dead_letters::DeadLetterGroup;
 pub use deploy::{CheckedOut, Deploy, Deployer, SamDeployer, SamFacts};
 pub use effect::{Detail, Effect, Inspection, Progress, Receipt};
 pub use environment::{
@@ -38,7 +40,7 @@ pub use ids::{Actor, BadRunId, RunId, Standing, StepId};
 pub use notice::{Delivery, Destination, Moment};
 pub use partition::{Partition, arn, console_url, global_arn};
 pub use plan::{PLAN_VERSION, Plan, PlanDigest, Step, StepKind, World};
-pub use replay::{ArchiveFact, ReplayFact, ReplayOrder, ReplayState};
+pub use replay::{ArchiveFact, RedriveFacts, Remark, ReplayFact, ReplayFacts, ReplayOrder, ReplayState};
 pub use roles::{Membership, Memberships, Principal, Role};
 pub use run::{Ended, Outcome, Pause, Phase, Run, SkipRequest, StepProgress, StepStatus};
 pub use span::span;

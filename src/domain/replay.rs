@@ -1,7 +1,12 @@
-//! Archives of a bus and replays from them, as they are found in EventBridge.
+//! Archives of a bus and replays from them, as they are found in EventBridge, and what is known before events are
+//! replayed or put on the bus again.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::{Check, DeadLetterGroup};
 
 /// An archive as it was found (EventBridge `DescribeArchive`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +127,73 @@ impl ReplayFact {
             return 0;
         }
         u8::try_from((done.saturating_mul(100) / whole).clamp(0, 99)).unwrap_or(0)
+    }
+}
+
+/// What is known before events are replayed. Whether it may be done follows from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayFacts {
+    /// When this was read, UTC.
+    pub at: Timestamp,
+    /// The archive; none when there is none of the configured name.
+    pub archive: Option<ArchiveFact>,
+    /// The ARNs of the chosen rules, by short name.
+    #[serde(default)]
+    pub rule_arns: BTreeMap<String, String>,
+    /// The replays of the archive that are under way, by name.
+    #[serde(default)]
+    pub under_way: Vec<String>,
+    /// How many events each chosen rule matched in the window while it was enabled, by short name; what could not be
+    /// read is absent.
+    #[serde(default)]
+    pub matched: BTreeMap<String, i64>,
+    /// The interlock, as it was then.
+    #[serde(default)]
+    pub idempotency: Vec<Check>,
+}
+
+/// What is known before messages are put on the bus again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedriveFacts {
+    /// When this was read, UTC.
+    pub at: Timestamp,
+    /// The queue.
+    pub queue: String,
+    /// Whether the bus exists: EventBridge takes events for one that does not, and loses them.
+    pub bus_exists: bool,
+    /// The messages that were looked at, by rule and error.
+    #[serde(default)]
+    pub groups: Vec<DeadLetterGroup>,
+    /// How many of those that can be sent name the attribute by which the function tells repeats.
+    #[serde(default)]
+    pub keyed: u32,
+    /// When the oldest of those that can be sent happened, UTC.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub oldest: Option<Timestamp>,
+    /// The interlock, as it was then.
+    #[serde(default)]
+    pub idempotency: Vec<Check>,
+}
+
+/// Something that people have to know before a plan is carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remark {
+    /// Whether it is a warning.
+    #[serde(default)]
+    pub loud: bool,
+    /// Plain text for people.
+    pub text: String,
+}
+
+impl Remark {
+    /// For information.
+    pub fn said(text: impl Into<String>) -> Self {
+        Self { loud: false, text: text.into() }
+    }
+
+    /// A warning.
+    pub fn warned(text: impl Into<String>) -> Self {
+        Self { loud: true, text: text.into() }
     }
 }
 

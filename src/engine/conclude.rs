@@ -95,6 +95,7 @@ fn happened(run: &Run, outcome: Outcome) -> String {
         Outcome::Succeeded => succeeded(run),
         Outcome::Unproven => match &run.command {
             Command::Verify { environment } => format!("{environment} could not be shown to be well."),
+            Command::ReplayStart { .. } => format!("Not everything is proven. {}", by_steps(run)),
             _ => {
                 let silent = names(run, |progress| progress.status == StepStatus::Inconclusive);
                 let skipped = names(run, |progress| progress.status == StepStatus::Skipped);
@@ -115,7 +116,8 @@ fn happened(run: &Run, outcome: Outcome) -> String {
         Outcome::Cancelled => cancelled(run),
         Outcome::Preempted => {
             let by = run.preempted.map(|by| format!(" {by}")).unwrap_or_default();
-            format!("Stopped: the rollback{by} goes first and turns all rules off; its thread says how they are.")
+            let how = stopped(run).map(|how| format!(" {how}")).unwrap_or_default();
+            format!("Stopped: the rollback{by} goes first and turns all rules off; its thread says how they are.{how}")
         }
         Outcome::Refused => {
             let reason = run.rounds.iter().rev().find_map(|round| round.rejected.as_ref());
@@ -138,8 +140,19 @@ fn cancelled(run: &Run) -> String {
             format!("The go-ahead was rejected: {}; {tail}", reason.trim_end_matches('.'))
         }
         _ if by_itself => format!("Nobody said in time how to go on, so it stopped by itself; {tail}"),
-        _ => format!("Stopped at the next safe point, as asked; {tail}"),
+        _ => match stopped(run) {
+            Some(how) => format!("Stopped, as asked. {how}"),
+            None => format!("Stopped at the next safe point, as asked; {tail}"),
+        },
     }
+}
+
+/// What became of an effect that was under way when the run had to stop.
+fn stopped(run: &Run) -> Option<String> {
+    let stopped = run.steps.iter().find(|progress| {
+        progress.status == StepStatus::Skipped && progress.effected.is_some() && !progress.summary.is_empty()
+    })?;
+    Some(format!("{}: {}.", stopped.step.kind.title(), stopped.summary.trim_end_matches('.')))
 }
 
 /// Whether this run has changed anything.
@@ -256,6 +269,10 @@ fn next(run: &Run, outcome: Outcome) -> Vec<String> {
     let undo: Vec<_> =
         run.to_undo().filter_map(|progress| Some((progress.step.kind.rule()?, progress.step.undo?))).collect();
     match &run.command {
+        // What was sent again is in the world now; whether it was handled shows in the queues.
+        Command::ReplayStart { .. } | Command::Redrive { .. } if acted(run) => {
+            return vec![format!("dlq {environment}"), format!("verify {environment}")];
+        }
         Command::Enable { rules: Selection::All, .. } | Command::Promote { .. } if undo.len() == acts && acts > 1 => {
             next.push(format!("disable all {environment}"));
         }

@@ -77,10 +77,23 @@ impl<'e> Drive<'e> {
         let Some((_, receipt)) = &site.step.effected else { return Ok(Turn::Again) };
         let observed = if stop {
             effects::stop(&site, &without_lock(place, run), effect, receipt).await
+        } else if effect.is_worked_on() {
+            let work = async |held: Held<'_>| effects::work(&site, &held, effect, receipt).await;
+            match self.holding(place, run, work).await? {
+                Some(worked) => worked,
+                None => return Ok(Turn::Again),
+            }
         } else {
             effects::observe(&site, effect, receipt).await
         };
-        let Observation { news, checks, over } = match observed {
+        let observed = match observed {
+            // It cannot go on as it is: stopped here and now, though nobody asked.
+            Ok(Observation { stop: Some(_), .. }) if !stop => {
+                effects::stop(&site, &without_lock(place, run), effect, receipt).await
+            }
+            other => other,
+        };
+        let Observation { news, checks, over, stop: _ } = match observed {
             Ok(observation) => observation,
             Err(error) => return self.trouble(run, Some(step), error).await,
         };

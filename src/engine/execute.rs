@@ -17,6 +17,7 @@ use super::interlock::Interlock;
 use super::later;
 use super::next::{Next, judge, next};
 use super::prepare::{Preview, Wish, start_of};
+use super::resend;
 use crate::aws::{Aws, AwsError};
 use crate::checks::{checklist, gate};
 use crate::clock::Clock;
@@ -167,6 +168,20 @@ impl Engine {
         if let Command::Restore { environment } = command {
             facts.before_rollback = self.before_last_rollback(environment).await?;
         }
+        if let Some(window) = resend::window(command) {
+            let chosen = runbook::chosen(command, &place.environment);
+            match resend::replay_facts(place, &chosen, window, now).await {
+                Ok(known) => facts.replay = Some(Box::new(known)),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        if let Command::Redrive { .. } = command {
+            match resend::redrive_facts(place, now).await {
+                Ok(known) => facts.redrive = known.map(Box::new),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        facts.remarks = runbook::remarks(command, &facts, &place.environment);
         Ok(Ok(facts))
     }
 

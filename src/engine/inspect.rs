@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::execute::{Engine, Place};
+use super::resend;
 use crate::domain::{Check, Inspection, Run, StepId};
 use crate::store::StoreError;
 
@@ -18,11 +19,10 @@ impl Engine {
     ) -> Result<Vec<Check>, StoreError> {
         let _ = (place, run, step, asked_at);
         match inspection {
-            Inspection::Infrastructure
-            | Inspection::SmokeEvidence
-            | Inspection::Idempotency
-            | Inspection::Dlq
-            | Inspection::Doctor => Ok(Vec::new()),
+            Inspection::Idempotency => Ok(resend::interlock(place, asked_at).await),
+            Inspection::Infrastructure | Inspection::SmokeEvidence | Inspection::Dlq | Inspection::Doctor => {
+                Ok(Vec::new())
+            }
         }
     }
 }

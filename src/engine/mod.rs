@@ -16,6 +16,7 @@ mod interlock;
 mod next;
 mod prepare;
 mod publish;
+mod resend;
 mod scheduler;
 mod soak;
 #[cfg(test)]

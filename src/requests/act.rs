@@ -105,22 +105,29 @@ impl Requests {
                 | Command::Subscribe { .. }
                 | Command::TestAlarm { .. }
                 | Command::Monitor { .. }
-                | Command::ReplayStart { .. }
-                | Command::Dlq { .. }
+                | Command::ReplayStart { from: Some(_), .. }
                 | Command::Redrive { .. }
                 | Command::Doctor { .. }
                 | Command::Verify { .. },
                 _,
             ) => self.start(asked, &permit).await,
-            (
-                Command::Versions { .. }
-                | Command::Subscriptions { .. }
-                | Command::MonitorStop { .. }
-                | Command::ReplayStatus { .. }
-                | Command::ReplayCancel { .. }
-                | Command::ReplayList { .. },
-                _,
-            ) => Ok(Response::Refuse(view::refusal("This version of Alch cannot do that yet."))),
+            (Command::Versions { .. } | Command::Subscriptions { .. } | Command::MonitorStop { .. }, _) => {
+                Ok(Response::Refuse(view::refusal("This version of Alch cannot do that yet.")))
+            }
+            (Command::ReplayStart { environment, .. }, _) => Ok(self.replay_needs_times(&environment)),
+            (Command::ReplayStatus { .. }, _) => match environment {
+                Some(environment) => self.replays(environment, false).await,
+                None => Err(StoreError::NoRun),
+            },
+            (Command::ReplayList { .. }, _) => match environment {
+                Some(environment) => self.replays(environment, true).await,
+                None => Err(StoreError::NoRun),
+            },
+            (Command::ReplayCancel { environment }, _) => self.cancel_replay(asked, &environment).await,
+            (Command::Dlq { .. }, _) => match environment {
+                Some(environment) => self.dead_letters(environment).await,
+                None => Err(StoreError::NoRun),
+            },
             (Command::Rollback { .. }, _) => match environment {
                 Some(environment) => Ok(self.roll_back(asked, environment).await),
                 None => Err(StoreError::NoRun),

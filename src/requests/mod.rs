@@ -8,12 +8,14 @@ mod act;
 mod answer;
 mod audit;
 mod click;
+mod dead_letters;
 mod decide;
 mod form;
 mod hold;
 mod limits;
 mod preview;
 mod read;
+mod replay;
 mod reply;
 mod rollback;
 mod second_factor;
@@ -176,6 +178,9 @@ impl Requests {
                 Ok(Parsed { command: Command::Rollback { .. }, .. }) => {
                     return self.take_rollback(inbound, key, arrived).await;
                 }
+                Ok(Parsed { command: Command::ReplayStart { environment, from: None, .. }, .. }) => {
+                    return Ok(self.take_for_replay_form(inbound, key, environment));
+                }
                 Ok(_) => {}
             },
             // Without its environment it goes the slower way: which run's thread it is, only the database knows.
@@ -199,7 +204,12 @@ impl Requests {
                 }
             }
             // What is wrong with a form is said while it is open.
-            Inbound::ViewSubmission { callback_id, state, .. } => {
+            Inbound::ViewSubmission { callback_id, private_metadata, state, .. } => {
+                if callback_id == view::action::REPLAY
+                    && let Some(refused) = self.replay_form_refused(private_metadata, state, arrived.at)
+                {
+                    return Ok(refused);
+                }
                 if let (true, Err(problem)) = (form::asks_why(callback_id), view::reason(state)) {
                     return Ok(Ack { body: None, response_action: Some(view::reason_refused(problem)) });
                 }

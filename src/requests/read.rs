@@ -105,6 +105,9 @@ impl Requests {
             }
             Inbound::ViewSubmission { team, user, user_team, callback_id, private_metadata, state, shown, .. } => {
                 let who = Who { user, team: user_team.unwrap_or(team) };
+                if callback_id == view::action::REPLAY {
+                    return Ok(self.replay_sent_in(&private_metadata, &state, arrived, who));
+                }
                 sent_in(&callback_id, &private_metadata, (&state, shown), who)
             }
             Inbound::HomeOpened { team, user, .. } if team == self.0.house.workspace => Read::Home { user },
@@ -113,6 +116,23 @@ impl Requests {
             | Inbound::SslCheck
             | Inbound::Ignored { .. } => Read::Nothing,
         })
+    }
+
+    /// The form for a replay: the command is made of what was chosen in it, and of nothing that it carries but the
+    /// environment's name.
+    fn replay_sent_in(&self, private_metadata: &str, state: &Value, arrived: Timestamp, who: Who) -> Read {
+        let Some(Carried { value, channel, thread_ts, .. }) = Carried::read(private_metadata) else {
+            return Read::Say { message: garbled(), reply: ReplyTo::Person { user: who.user } };
+        };
+        let reply = ReplyTo::Thread { channel: channel.clone(), thread_ts, user: who.user.clone() };
+        match self.replay_of_form(&value, state, arrived) {
+            Ok(command) => {
+                let place = place_of(&channel);
+                let origin = Origin::Slack(SlackPlace { channel, thread_ts: None });
+                asking(command, Pressed { by_button: true, ..Pressed::default() }, (who, place, origin, reply))
+            }
+            Err((_, problem)) => Read::Say { message: view::refused(&problem), reply },
+        }
     }
 
     fn clicked(&self, click: Click, arrived: Timestamp, from: (Who, Place, Origin, ReplyTo)) -> Read {

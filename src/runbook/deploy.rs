@@ -2,7 +2,15 @@
 //! rules back to what they were.
 
 use super::{NoPlan, sam};
-use crate::domain::{Command, Deployer, Environment, Facts, Step};
+use crate::domain::{Command, Deployer, Environment, Facts, Remark, Step};
+
+/// What people have to know before it is deployed.
+pub(super) fn remarks(facts: &Facts, environment: &Environment) -> Vec<Remark> {
+    match environment.sam() {
+        Some(deployer) => sam::remarks(facts, deployer),
+        None => Vec::new(),
+    }
+}
 
 /// The steps that deploy, and those that every deployment ends with.
 pub(super) fn steps(command: &Command, facts: &Facts, environment: &Environment) -> Result<Vec<Step>, NoPlan> {

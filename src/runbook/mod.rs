@@ -2,13 +2,15 @@
 
 mod deploy;
 mod enable;
+mod redrive;
+mod replay;
 mod restore;
 mod sam;
 pub mod steps;
 
 use crate::domain::{
-    ApprovalMode, Command, Destination, Environment, Facts, PLAN_VERSION, Plan, PlannedApproval, Rule, RuleState,
-    Selection, Step, StepId, StepKind,
+    ApprovalMode, Command, Destination, Environment, Facts, PLAN_VERSION, Plan, PlannedApproval, Remark, Rule,
+    RuleState, Selection, Step, StepId, StepKind,
 };
 
 /// Why there is no plan. The text is for people.
@@ -31,9 +33,9 @@ pub enum NoPlan {
     /// Nothing says how the environment is deployed to.
     #[error("the configuration does not say how {0} is deployed to: add a table [environments.{0}.deploy]")]
     NoDeployer(String),
-    /// What is there allows none.
+    /// Something else stands against it; a sentence without its full stop.
     #[error("{0}")]
-    NotReady(String),
+    Because(String),
     /// The command is not a flow.
     #[error("`{0}` does not become a run")]
     NotAFlow(&'static str),
@@ -55,6 +57,8 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
         }
         Command::Restore { .. } => restore::steps(command, facts, environment)?,
         Command::Promote { .. } => enable::steps(command, environment.rules.iter().collect(), facts, environment)?,
+        Command::ReplayStart { .. } => replay::steps(command, facts, environment)?,
+        Command::Redrive { .. } => redrive::steps(command, facts, environment)?,
         Command::Verify { .. } => vec![step("checklist", StepKind::Checklist)],
         Command::Rollback { .. } => vec![step(
             "disable-all",
@@ -92,12 +96,14 @@ fn guarded(steps: Vec<Step>, command: &Command, environment: &Environment) -> Ve
     if steps.is_empty() || command.is_emergency() {
         return steps;
     }
-    let mut guarded = Vec::new();
-    if !destinations(environment).is_empty() {
-        guarded.push(step("notify", StepKind::Notify { patience: environment.notify.patience }));
-    }
     let each = environment.needs_approval(command) && environment.approval_mode(command.name()) == ApprovalMode::Each;
-    guarded.extend(steps.into_iter().map(|step| Step { needs_person: each && step.kind.acts(), ..step }));
+    let mut guarded: Vec<Step> =
+        steps.into_iter().map(|step| Step { needs_person: each && step.kind.acts(), ..step }).collect();
+    if !destinations(environment).is_empty() {
+        // What is only looked at before anything acts may end the run: then there is nothing to tell.
+        let first = guarded.iter().position(|step| step.kind.acts()).unwrap_or(0);
+        guarded.insert(first, step("notify", StepKind::Notify { patience: environment.notify.patience }));
+    }
     let rules: Vec<Rule> = guarded
         .iter()
         .filter_map(|step| match &step.kind {
@@ -114,6 +120,22 @@ fn guarded(steps: Vec<Step>, command: &Command, environment: &Environment) -> Ve
         guarded.push(step("watch-all", StepKind::WatchAll { rules, lasting, poll }));
     }
     guarded
+}
+
+/// The rules that a replay is for, in the configured order.
+pub fn chosen<'a>(command: &Command, environment: &'a Environment) -> Vec<&'a Rule> {
+    replay::chosen(command, environment)
+}
+
+/// What people have to know before a command's plan is carried out: what it rests on, and what it does beside what was
+/// asked for.
+pub fn remarks(command: &Command, facts: &Facts, environment: &Environment) -> Vec<Remark> {
+    match command {
+        Command::ReplayStart { .. } => replay::remarks(command, facts, environment),
+        Command::Redrive { .. } => redrive::remarks(command, facts, environment),
+        Command::Deploy { .. } => deploy::remarks(facts, environment),
+        _ => Vec::new(),
+    }
 }
 
 /// The rules that a flow of this command looks at before it plans.

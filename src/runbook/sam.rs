@@ -3,7 +3,9 @@
 use jiff::SignedDuration;
 
 use super::{NoPlan, step};
-use crate::domain::{ApprovalRule, CheckedOut, Command, Effect, Environment, Facts, SamDeployer, Step, StepKind};
+use crate::domain::{
+    ApprovalRule, CheckedOut, Command, Effect, Environment, Facts, Remark, SamDeployer, Step, StepKind,
+};
 
 /// How often it is looked how far `sam` is.
 const POLL: SignedDuration = SignedDuration::from_secs(3);
@@ -30,9 +32,20 @@ pub(super) fn steps(
     ])
 }
 
+/// What would be deployed, and whether it is more than a commit.
+pub(super) fn remarks(facts: &Facts, deployer: &SamDeployer) -> Vec<Remark> {
+    let Some(checkout) = facts.sam.as_ref().and_then(|sam| sam.checkout.as_ref()) else { return Vec::new() };
+    let what = format!("What is checked out in {} is deployed: {}.", deployer.checkout, checkout.name());
+    if checkout.is_clean() {
+        vec![Remark::said(what)]
+    } else {
+        vec![Remark::warned(format!("{what} Nobody can check out again what is not committed."))]
+    }
+}
+
 /// What is checked out, if that may be deployed here.
 fn checkout<'a>(command: &Command, facts: &'a Facts, environment: &Environment) -> Result<&'a CheckedOut, NoPlan> {
-    let not_ready = |why: String| Err(NoPlan::NotReady(why));
+    let not_ready = |why: String| Err(NoPlan::Because(why));
     let Some(sam) = &facts.sam else { return not_ready("what is checked out could not be read".to_owned()) };
     if let Some(problem) = &sam.problem {
         return not_ready(problem.clone());

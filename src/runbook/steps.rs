@@ -2,6 +2,8 @@
 //! effects of other steps are in [`effects`].
 
 pub mod effects;
+mod redrive;
+pub mod replay;
 mod sam;
 
 use std::time::{Duration, Instant};

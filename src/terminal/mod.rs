@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod run;
+mod teller;
 
 #[cfg(feature = "sandbox")]
 use std::io::Write;

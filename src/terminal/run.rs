@@ -8,19 +8,16 @@ use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
+use super::teller::Teller;
 use crate::app::{App, Surroundings};
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::command::{self, Context};
 use crate::config::{Config, Secrets, Variables};
-use crate::control::{self, Ask, Tell};
-use crate::domain::{ApprovalRule, Command, Outcome};
+use crate::control::{self, Ask};
+use crate::domain::{ApprovalRule, Command};
 use crate::slack::view;
 use crate::store::{StoreError, sqlite_path};
-
-/// Exit statuses beside success.
-const FAILED: u8 = 1;
-const NOT_PROVEN: u8 = 3;
 
 pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
     let (config, mut secrets) = super::load(&args.config, variables)?;
@@ -30,7 +27,7 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
         Ok(parsed) => parsed.command,
         Err(refusal) => {
             eprintln!("{}", view::plain(&refusal.to_string()));
-            return Ok(ExitCode::from(FAILED));
+            return Ok(Teller::new(args.json, text).over());
         }
     };
     let go_on = match named_rollback(&command, &config) {
@@ -39,11 +36,11 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
     };
     if !go_on {
         eprintln!("Nothing was changed.");
-        return Ok(ExitCode::from(FAILED));
+        return Ok(Teller::new(args.json, text).over());
     }
     let user = variables.get("USER").or(variables.get("LOGNAME")).cloned().unwrap_or_else(|| "unknown".to_owned());
+    let mut teller = Teller::new(args.json, text.clone());
     let ask = Ask { text, user, queue: args.queue };
-    let mut teller = Teller { json: args.json, end: None };
     let around = super::surroundings(variables);
     let built = App::build(config.clone(), &secrets, Clock::system(), around.clone()).await;
     let app = match built {
@@ -51,8 +48,9 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
         Err(error) => match error.downcast_ref::<StoreError>() {
             Some(StoreError::InUse(database)) => {
                 // A server has the database: it is asked to do it.
-                control::ask_there(&control::path_beside(database), &ask, |tell| teller.tell(&tell)).await?;
-                return Ok(teller.code());
+                let asked = control::ask_there(&control::path_beside(database), &ask, |tell| teller.tell(&tell)).await;
+                let code = teller.over();
+                return asked.map(|()| code);
             }
             Some(_) if matches!(command, Command::Rollback { .. }) => {
                 eprintln!("alch: {error:#}");
@@ -63,7 +61,7 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
         },
     };
     here(&app, ask, &mut teller).await;
-    Ok(teller.code())
+    Ok(teller.over())
 }
 
 /// In this process: with an engine and an outbox of its own.
@@ -126,34 +124,6 @@ fn confirmed(command: &Command) -> anyhow::Result<bool> {
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-struct Teller {
-    json: bool,
-    end: Option<(Option<Outcome>, bool)>,
-}
-
-impl Teller {
-    fn tell(&mut self, tell: &Tell) {
-        match tell {
-            Tell::Event { event, line } if self.json => {
-                let _ = line;
-                println!("{}", serde_json::to_string(event).unwrap_or_default());
-            }
-            Tell::Event { line, .. } => println!("{line}"),
-            Tell::Say { text } if self.json => println!("{}", serde_json::json!({ "say": text })),
-            Tell::Say { text } => println!("{text}"),
-            Tell::End { outcome, succeeded } => self.end = Some((*outcome, *succeeded)),
-        }
-    }
-
-    fn code(&self) -> ExitCode {
-        match self.end {
-            Some((_, true)) => ExitCode::SUCCESS,
-            Some((Some(Outcome::Unproven), false)) => ExitCode::from(NOT_PROVEN),
-            Some((_, false)) | None => ExitCode::from(FAILED),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -213,6 +213,7 @@ fn a_build_that_fails_deploys_nothing() {
     told("dev", async |world, checkout| {
         checkout.tool("build.says", "Error: PythonPipBuilder:ResolveDependencies - no such package\n");
         checkout.tool("build.fails", "");
+        checkout.writes("app/new.py", "");
         world.alice().types("deploy dev").await;
         let run = ended(world, R1).await;
         assert_eq!(run.ended.as_ref().unwrap().outcome, Outcome::Failed);
@@ -221,6 +222,8 @@ fn a_build_that_fails_deploys_nothing() {
         assert!(summary.contains("sam build failed with exit status 1"), "{summary}");
         assert!(summary.contains("no such package. Nothing was deployed"), "{summary}");
         assert_eq!(checkout.reads("asked"), "build\n");
+        let thread = world.thread(R1).await;
+        assert!(thread.contains("NOT CLEAN: 1 file differs (new.py). Nobody can check out again"), "{thread}");
     });
 }
 

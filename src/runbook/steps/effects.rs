@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{ActError, sam};
+use super::{ActError, redrive, replay, sam};
 use crate::aws::{Aws, AwsError};
 use crate::domain::{Check, Effect, Environment, Held, Progress, Receipt, Run, StepProgress, StepStatus};
 use crate::sam::Sam;
@@ -47,6 +47,8 @@ pub struct Observation {
     pub checks: Vec<Check>,
     /// How it ended, if it is over, in words for people.
     pub over: Option<(StepStatus, String)>,
+    /// Why it has to be stopped now, if it has: [`stop`] is asked instead, at this look and each that says so again.
+    pub stop: Option<String>,
 }
 
 impl Observation {
@@ -71,7 +73,10 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
         Effect::SamBuild { checkout } => Ok(sam::find_build(site, checkout, first).await),
         Effect::SamDeploy { stack, checkout } => sam::find_deploy(site, stack, checkout, first).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => refused(),
-        Effect::StartReplay { .. } | Effect::Redrive { .. } => refused(),
+        Effect::StartReplay { order, .. } => replay::find(site, order).await,
+        Effect::Redrive { queue, bus, limit } => {
+            redrive::find(site, redrive::Redrive { queue, bus, limit: *limit }).await
+        }
         Effect::Subscribe { .. } | Effect::TestAlarm { .. } => refused(),
     }
 }
@@ -87,7 +92,8 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
         Effect::SamBuild { checkout } => sam::build(site, checkout).await,
         Effect::SamDeploy { stack, checkout } => sam::deploy(site, held, stack, checkout).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => nothing(),
-        Effect::StartReplay { .. } | Effect::Redrive { .. } => nothing(),
+        Effect::StartReplay { order, .. } => replay::act(site, held, order).await,
+        Effect::Redrive { queue, bus, limit } => redrive::act(redrive::Redrive { queue, bus, limit: *limit }),
         Effect::Subscribe { .. } | Effect::TestAlarm { .. } => nothing(),
     }
 }
@@ -103,8 +109,38 @@ pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Res
         Effect::SamBuild { checkout } => Ok(sam::observe_build(site, checkout).await),
         Effect::SamDeploy { stack, checkout } => sam::observe_deploy(site, stack, checkout).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
-        Effect::StartReplay { .. } | Effect::Redrive { .. } => over(),
+        Effect::StartReplay { .. } => replay::observe(site).await,
+        // A redrive is worked on.
+        Effect::Redrive { .. } => Ok(Observation::default()),
         Effect::Subscribe { .. } | Effect::TestAlarm { .. } => over(),
+    }
+}
+
+/// Goes on with an effect that is done a handful at a time, where [`Effect::is_worked_on`]; else as [`observe`].
+///
+/// # Errors
+/// When AWS refuses or cannot be asked.
+pub async fn work(
+    site: &Site<'_>,
+    held: &Held<'_>,
+    effect: &Effect,
+    receipt: &Receipt,
+) -> Result<Observation, AwsError> {
+    match effect {
+        Effect::Redrive { queue, bus, limit } => {
+            redrive::work(site, held, redrive::Redrive { queue, bus, limit: *limit }).await
+        }
+        Effect::ExecuteChangeSet { .. }
+        | Effect::RecoverStack { .. }
+        | Effect::KeepRules { .. }
+        | Effect::SamBuild { .. }
+        | Effect::SamDeploy { .. }
+        | Effect::Invoke { .. }
+        | Effect::UpdateCode { .. }
+        | Effect::SetConcurrency { .. }
+        | Effect::StartReplay { .. }
+        | Effect::Subscribe { .. }
+        | Effect::TestAlarm { .. } => observe(site, effect, receipt).await,
     }
 }
 
@@ -125,7 +161,8 @@ pub async fn stop(
         Effect::SamBuild { .. } => sam::stop(site, None).await,
         Effect::SamDeploy { stack, .. } => sam::stop(site, Some(stack)).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
-        Effect::StartReplay { .. } | Effect::Redrive { .. } => over(),
+        Effect::StartReplay { .. } => replay::stop(site, held).await,
+        Effect::Redrive { .. } => Ok(redrive::stop(site)),
         Effect::Subscribe { .. } | Effect::TestAlarm { .. } => over(),
     }
 }

@@ -262,7 +262,7 @@ fn news(site: &Site<'_>, seen: &Seen) -> Option<Progress> {
         None => format!("{} lines so far", seen.count),
         Some(_) => format!("{} lines in all", seen.count),
     };
-    Some(Progress { lines, permille: None, now })
+    Some(Progress { lines, now, ..Progress::default() })
 }
 
 /// Whether a stack was made or changed since then. CloudFormation's times are whole seconds here.

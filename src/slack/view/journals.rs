@@ -523,6 +523,7 @@ pub fn in_context<T>(view: impl FnOnce(&ViewContext<'_>) -> T) -> T {
             name: "alchemiser-event-dedup-dev".to_owned(),
             key: "event_id".to_owned(),
             ttl_attribute: "expires_at".to_owned(),
+            keeps: None,
         },
         archive: "alchemiser-events-dev".to_owned(),
         alarm_topic: "alchemiser-alarms-dev".to_owned(),

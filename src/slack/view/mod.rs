@@ -19,6 +19,7 @@ mod plain;
 mod plan;
 mod progress;
 mod reply;
+mod resend;
 mod second_factor;
 mod show;
 mod signals;
@@ -48,6 +49,10 @@ pub use notices::{NoticeMessage, notices};
 pub use plain::plain;
 pub use plan::preview;
 pub use reply::{Who, answer_accepted, cancel_accepted, held, help, refusal, refused, stale_click, whoami};
+pub use resend::{
+    QueueLook, ReplayChoice, ReplayForm, dead_letters, replay_choice, replay_form, replay_input, replay_list,
+    replay_refused, replay_status,
+};
 pub use second_factor::{enrolled, enrolment_offer, reset_done, was_reset};
 pub use show::{runs_list, show};
 pub use status::{EnvironmentStatus, status};
@@ -105,6 +110,8 @@ pub mod action {
     pub const ESCALATE: &str = "escalate";
     /// Roll back now, after the confirmation. The value names the environment, and the run of the card if there is one.
     pub const ROLL_BACK: &str = "rollback:now";
+    /// The form that asks for the times of a replay.
+    pub const REPLAY: &str = "replay";
     /// Queue a command behind the run that holds its environment.
     pub const QUEUE: &str = "queue";
 }

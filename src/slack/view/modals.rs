@@ -121,7 +121,11 @@ pub fn note(state: &Value) -> Option<String> {
 }
 
 /// A form with a callback id, a title and the word on its button.
-fn form((callback_id, title, submit): (&str, &str, &str), carried: &Carried, blocks: Vec<Value>) -> Option<Value> {
+pub(super) fn form(
+    (callback_id, title, submit): (&str, &str, &str),
+    carried: &Carried,
+    blocks: Vec<Value>,
+) -> Option<Value> {
     let private_metadata = serde_json::to_string(carried).ok().filter(|json| length(json) <= MAX_CARRIED)?;
     Some(json!({
         "type": "modal",
@@ -134,7 +138,7 @@ fn form((callback_id, title, submit): (&str, &str, &str), carried: &Carried, blo
     }))
 }
 
-fn section(text: &Markup) -> Value {
+pub(super) fn section(text: &Markup) -> Value {
     json!({"type": "section", "text": {"type": "mrkdwn", "text": text.as_str(), "verbatim": true}})
 }
 
@@ -209,7 +213,7 @@ pub fn reason_refused(problem: &str) -> Value {
     json!({"response_action": "errors", "errors": {REASON: problem}})
 }
 
-fn plain(text: &str) -> Value {
+pub(super) fn plain(text: &str) -> Value {
     json!({"type": "plain_text", "text": text, "emoji": true})
 }
 

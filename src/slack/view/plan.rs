@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::blocks::Draft;
 use super::markup::{Markup, clip, length, md};
-use super::{ViewContext, words};
+use super::{ViewContext, resend, words};
 use crate::domain::{
     Actor, Check, Command, Environment, Facts, OnGateFailure, OnInconclusive, Plan, PlanDigest, Run, StepKind, Verdict,
 };
@@ -62,6 +62,9 @@ pub fn message(
     steps.extend((more > 0).then(|| md!("… and {} more", more)));
     draft.lines(steps);
     draft.lines(on_failure(plan));
+    if let Some((_, facts)) = &run.facts {
+        draft.lines(resend::remarks(&facts.remarks));
+    }
     if let Some((at, facts)) = &run.facts {
         draft.lines(found(facts, *at, environment));
     }
@@ -97,6 +100,7 @@ pub fn preview(
     let run_command = Command::Plan { of: Box::new(plan.command.clone()) };
     let pointer = Markup::code(&clip(&format!("{} {}", context.command_word, run_command.text()), 200));
     steps(&mut draft, plan, &md!("see {}", pointer));
+    draft.lines(resend::remarks(&facts.remarks));
     draft.lines(consequences(plan, context));
     draft.lines(safeguard_lines(safeguards, &BTreeMap::new()));
     draft.lines(world(plan, Some(facts), environment));

@@ -4,7 +4,7 @@ use super::blocks::Draft;
 use super::card::permille_bar;
 use super::markup::{Markup, clip, md};
 use super::words;
-use crate::domain::{Run, StepId, StepProgress};
+use crate::domain::{Run, StepId, StepProgress, StepStatus};
 use crate::slack::message::Message;
 
 /// The newest lines that the message shows.
@@ -17,7 +17,11 @@ pub fn message(run: &Run, step: &StepId) -> Option<Message> {
     let progress = run.step(step)?;
     let news = &progress.progress;
     let over = progress.status.is_over() || run.ended.is_some();
-    let mark = if over { words::step_mark(progress.status).0 } else { "⏳" };
+    let mark = match progress.status {
+        StepStatus::Skipped => "⏹️",
+        status if over => words::step_mark(status).0,
+        _ => "⏳",
+    };
     let share = news.permille.map(|share| md!("\n{}", permille_bar(share))).unwrap_or_default();
     let mut draft = Draft::new();
     draft.section(md!("{} {}: {}{}", mark, progress.step.kind.title().as_str(), clip(&news.now, 600), share));
@@ -31,7 +35,10 @@ pub fn message(run: &Run, step: &StepId) -> Option<Message> {
 
 /// How an effect ended.
 pub fn finished(progress: &StepProgress) -> Draft {
-    let (mark, word) = words::step_mark(progress.status);
+    let (mark, word) = match progress.status {
+        StepStatus::Skipped => ("⏹️", "stopped"),
+        status => words::step_mark(status),
+    };
     let mut draft = Draft::new();
     let title = md!("{}: {}", progress.step.kind.title().as_str(), word).bold();
     draft.section(md!("{} {}\n{}", mark, title, Markup::prose(&clip(&progress.summary, 1500))));

@@ -301,7 +301,8 @@ impl Teller<'_> {
             | StepStatus::Undone
             | StepStatus::Skipped => false,
         };
-        if status == StepStatus::Skipped {
+        // An effect that was stopped half way tells so itself.
+        if status == StepStatus::Skipped && progress.effected.is_none() {
             let title = md!("“{}” was left out", clip(&progress.step.kind.title(), 90)).bold();
             let summary = Markup::prose(&clip(&progress.summary, 900));
             return Some(section(md!("⏭️ {}: what it would have shown is not known.\n{}", title, summary)));

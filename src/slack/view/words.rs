@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::markup::{Markup, clip, md};
 pub use crate::domain::span;
 use crate::domain::{
-    Actor, AlarmState, AlarmStatus, Change, Check, Command, DlqDepth, Environment, Outcome, Phase, Rule, RuleState,
-    Run, Selection, Step, StepKind, StepStatus, Verdict,
+    Actor, AlarmState, AlarmStatus, Change, Check, Command, DlqDepth, Effect, Environment, Outcome, Phase, Rule,
+    RuleState, Run, Selection, Step, StepKind, StepStatus, Verdict,
 };
 
 /// From `start` to `end`.
@@ -233,11 +233,29 @@ fn alone(kind: &StepKind) -> Markup {
         StepKind::Gate { settle, .. } => md!("{}: the gate decides after {}", title, *settle),
         StepKind::WatchAll { lasting, poll, .. } => md!("{}: for {}, looking every {}", title, *lasting, *poll),
         StepKind::Notify { .. } => md!("{}: before anything acts", title),
-        StepKind::Checklist | StepKind::Effect { .. } | StepKind::Inspect { .. } => title,
+        StepKind::Effect { effect, .. } => effect_line(title, effect),
+        StepKind::Checklist | StepKind::Inspect { .. } => title,
         StepKind::Monitor { lasting, poll, .. } => md!("{}: for {}, looking every {}", title, *lasting, *poll),
         StepKind::DisableAll { rules, .. } => {
             md!("{}: {}", title, rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>().join(", "))
         }
+    }
+}
+
+fn effect_line(title: Markup, effect: &Effect) -> Markup {
+    match effect {
+        Effect::StartReplay { rules, order, .. } => {
+            let names = rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>().join(", ");
+            md!(
+                "{}: from {} to {}, to {}",
+                title,
+                Markup::minute(order.from),
+                Markup::minute(order.to),
+                clip(&names, 200)
+            )
+        }
+        Effect::Redrive { limit, .. } => md!("{}: at most {}", title, count(i64::from(*limit), "message")),
+        _ => title,
     }
 }
 
