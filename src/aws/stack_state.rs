@@ -1,9 +1,13 @@
 //! CloudFormation: how a stack stands.
 
+use std::collections::BTreeMap;
+
+use aws_sdk_cloudformation::types::Output;
 use jiff::Timestamp;
 
 use super::operation::DESCRIBE_STACKS;
-use super::{Aws, AwsError};
+use super::rules::ids;
+use super::{Answer, Aws, AwsError};
 
 /// A stack as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +42,18 @@ impl StackState {
 }
 
 impl Aws {
+    /// The stack's outputs by key (DescribeStacks).
+    ///
+    /// # Errors
+    /// When AWS cannot be asked, or there is no such stack.
+    pub async fn stack_outputs(&self, stack: &str) -> Result<Answer<BTreeMap<String, String>>, AwsError> {
+        let call = self.clients().cloudformation.describe_stacks().stack_name(stack);
+        let output = call.send().await.map_err(|error| AwsError::from_sdk(DESCRIBE_STACKS, &error).about(stack))?;
+        let described = output.stacks().first().ok_or_else(|| AwsError::missing(DESCRIBE_STACKS, stack))?;
+        let pair = |output: &Output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()));
+        Ok(Answer { value: described.outputs().iter().filter_map(pair).collect(), request_ids: ids(&output) })
+    }
+
     /// How a stack stands (DescribeStacks); none when there is no such stack.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ pub mod checklist;
 pub mod dead_letters;
 pub mod gate;
 pub mod idempotency;
+pub mod infrastructure;
 mod metric;
 pub mod policy_document;
 pub mod safeguards;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::execute::{Engine, Place};
 use super::resend;
+use crate::checks::infrastructure;
 use crate::domain::{Check, Inspection, Run, StepId};
 use crate::store::StoreError;
 
@@ -19,10 +20,16 @@ impl Engine {
     ) -> Result<Vec<Check>, StoreError> {
         let _ = (place, run, step, asked_at);
         match inspection {
-            Inspection::Idempotency => Ok(resend::interlock(place, asked_at).await),
-            Inspection::Infrastructure | Inspection::SmokeEvidence | Inspection::Dlq | Inspection::Doctor => {
-                Ok(Vec::new())
+            Inspection::Infrastructure => {
+                let environment = &place.environment;
+                let (readings, outputs) = tokio::join!(
+                    place.aws.read_checklist(environment, asked_at),
+                    place.aws.stack_outputs(&environment.stack),
+                );
+                Ok(infrastructure::checks(environment, &readings, &outputs.map_err(|error| error.to_string())))
             }
+            Inspection::Idempotency => Ok(resend::interlock(place, asked_at).await),
+            Inspection::SmokeEvidence | Inspection::Dlq | Inspection::Doctor => Ok(Vec::new()),
         }
     }
 }

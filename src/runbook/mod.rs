@@ -133,7 +133,7 @@ pub fn remarks(command: &Command, facts: &Facts, environment: &Environment) -> V
     match command {
         Command::ReplayStart { .. } => replay::remarks(command, facts, environment),
         Command::Redrive { .. } => redrive::remarks(command, facts, environment),
-        Command::Deploy { .. } => deploy::remarks(facts, environment),
+        Command::Deploy { .. } => deploy::remarks(command, facts, environment),
         _ => Vec::new(),
     }
 }

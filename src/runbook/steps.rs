@@ -2,6 +2,7 @@
 //! effects of other steps are in [`effects`].
 
 pub mod effects;
+mod keep;
 mod redrive;
 pub mod replay;
 mod sam;

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{ActError, redrive, replay, sam};
+use super::{ActError, keep, redrive, replay, sam};
 use crate::aws::{Aws, AwsError};
 use crate::domain::{Check, Effect, Environment, Held, Progress, Receipt, Run, StepProgress, StepStatus};
 use crate::sam::Sam;
@@ -69,7 +69,8 @@ const NOT_BUILT: &str = "this version of Alch cannot do it yet; nothing was done
 pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found, AwsError> {
     let _ = (site, first);
     match effect {
-        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => refused(),
+        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } => refused(),
+        Effect::KeepRules { bus, rules } => keep::find(site, bus, rules).await,
         Effect::SamBuild { checkout } => Ok(sam::find_build(site, checkout, first).await),
         Effect::SamDeploy { stack, checkout } => sam::find_deploy(site, stack, checkout, first).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => refused(),
@@ -88,7 +89,8 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
 pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Receipt, ActError> {
     let _ = (site, held);
     match effect {
-        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => nothing(),
+        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } => nothing(),
+        Effect::KeepRules { bus, rules } => keep::act(site, held, bus, rules).await,
         Effect::SamBuild { checkout } => sam::build(site, checkout).await,
         Effect::SamDeploy { stack, checkout } => sam::deploy(site, held, stack, checkout).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => nothing(),
@@ -105,7 +107,8 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
 pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Result<Observation, AwsError> {
     let _ = (site, receipt);
     match effect {
-        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => over(),
+        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } => over(),
+        Effect::KeepRules { .. } => Ok(keep::observe(receipt)),
         Effect::SamBuild { checkout } => Ok(sam::observe_build(site, checkout).await),
         Effect::SamDeploy { stack, checkout } => sam::observe_deploy(site, stack, checkout).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
@@ -157,7 +160,8 @@ pub async fn stop(
 ) -> Result<Observation, AwsError> {
     let _ = (site, held, receipt);
     match effect {
-        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => over(),
+        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } => over(),
+        Effect::KeepRules { .. } => Ok(keep::observe(receipt)),
         Effect::SamBuild { .. } => sam::stop(site, None).await,
         Effect::SamDeploy { stack, .. } => sam::stop(site, Some(stack)).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),

@@ -161,13 +161,13 @@ pub(super) async fn stop(site: &Site<'_>, stack: Option<&str>) -> Result<Observa
     }
     let Some(stack) = stack else {
         let over =
-            (StepStatus::Already, "sam build was stopped with all its children; nothing was deployed".to_owned());
+            (StepStatus::Skipped, "sam build was stopped with all its children; nothing was deployed".to_owned());
         return Ok(Observation { news, over: Some(over), ..Observation::default() });
     };
     let state = site.aws.stack_state(stack).await?;
     let over = match &state {
         Some(state) if state.is_in_progress() => (
-            StepStatus::Unknown,
+            StepStatus::Skipped,
             format!(
                 "sam deploy was stopped with all its children, but CloudFormation goes on by itself: {stack} is {}. When it \
                  has settled, rules may be on that were off: look again then",
@@ -175,20 +175,20 @@ pub(super) async fn stop(site: &Site<'_>, stack: Option<&str>) -> Result<Observa
             ),
         ),
         Some(state) if since(state, site.step.started_at) => (
-            StepStatus::Failed,
+            StepStatus::Skipped,
             format!(
                 "sam deploy was stopped with all its children, but {stack} was changed before: it is {}",
                 state.status
             ),
         ),
         Some(state) => (
-            StepStatus::Failed,
+            StepStatus::Skipped,
             format!(
                 "sam deploy was stopped with all its children before it changed {stack}, which is {}",
                 state.status
             ),
         ),
-        None => (StepStatus::Already, format!("sam deploy was stopped with all its children before it made {stack}")),
+        None => (StepStatus::Skipped, format!("sam deploy was stopped with all its children before it made {stack}")),
     };
     Ok(Observation { news, over: Some(over), ..Observation::default() })
 }
