@@ -113,6 +113,7 @@ async fn deploys(emulator: &Emulator, checkout: &Checkout, sam: &Path) {
     stage.variables.insert("AWS_ENDPOINT_URL".to_owned(), recorder.url.clone());
 
     let done = stage.alch(&["run", "--yes", "deploy dev"]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
     assert!(done.stdout.contains("sam build: built"), "{done:?}");
     assert!(done.stdout.contains(&format!("{} is CREATE_COMPLETE", dev.stack)), "{done:?}");
     let executed = recorder.asked("ExecuteChangeSet").len();

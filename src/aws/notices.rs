@@ -1,6 +1,7 @@
 //! SNS: telling stakeholders by a topic. What is told is the caller's; here it is made what SNS accepts.
 
-use aws_sdk_sns::config::Region;
+use aws_config::retry::RetryConfig;
+use aws_sdk_sns::config::{Builder, Region};
 
 use super::arn::region_of;
 use super::operation::{GET_TOPIC_ATTRIBUTES, PUBLISH};
@@ -26,10 +27,26 @@ impl Aws {
     /// The subject is made what SNS takes: one line of ASCII, fewer than 100 characters. The text becomes plain text of
     /// lines that end in `\n`; wrapping it is the caller's business.
     pub async fn publish(&self, topic: &str, subject: &str, text: &str) -> Result<String, AwsError> {
+        self.send(topic, subject, text, |config| config).await
+    }
+
+    /// The same with one attempt, and none by the SDK after it: for what must not come twice. After an error that
+    /// [`AwsError::may_have_happened`], a second message would be one too many, and SNS cannot tell.
+    pub async fn publish_once(&self, topic: &str, subject: &str, text: &str) -> Result<String, AwsError> {
+        self.send(topic, subject, text, |config| config.retry_config(RetryConfig::disabled())).await
+    }
+
+    async fn send(
+        &self,
+        topic: &str,
+        subject: &str,
+        text: &str,
+        adapt: impl FnOnce(Builder) -> Builder,
+    ) -> Result<String, AwsError> {
         let arn = self.topic_arn(topic).await?;
         let mut call = self.clients().sns.publish().topic_arn(arn.as_str()).subject(subject_line(subject));
         call = call.message(plain_text(text));
-        let sent = call.customize().config_override(in_region_of(&arn)).send().await;
+        let sent = call.customize().config_override(adapt(in_region_of(&arn))).send().await;
         let output = sent.map_err(|error| AwsError::from_sdk(PUBLISH, &error).about(topic))?;
         let id = output.message_id().filter(|id| !id.is_empty());
         id.map(str::to_owned)
@@ -54,8 +71,8 @@ impl Aws {
 }
 
 /// SNS takes a topic's ARN only in the topic's own region, which need not be the environment's.
-pub(super) fn in_region_of(arn: &str) -> aws_sdk_sns::config::Builder {
-    let mut config = aws_sdk_sns::config::Builder::new();
+pub(super) fn in_region_of(arn: &str) -> Builder {
+    let mut config = Builder::new();
     if let Some(region) = region_of(arn) {
         config.set_region(Some(Region::new(region.to_owned())));
     }

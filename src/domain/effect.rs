@@ -194,6 +194,11 @@ pub enum Detail {
         /// What was checked out.
         checkout: CheckedOut,
     },
+    /// A message that was published to a topic.
+    Published {
+        /// How many confirmed subscribers it reaches; none where that could not be read.
+        confirmed: Option<u32>,
+    },
     /// A function's reserved concurrency.
     Concurrency {
         /// The former value; none for no reservation.

@@ -392,10 +392,13 @@ impl Run {
                     self.steps.clear();
                 }
             }
-            Event::Started { step } => self.update(step, |progress| {
-                progress.status = StepStatus::Running;
-                progress.started_at = Some(at);
-            }),
+            Event::Started { step } => {
+                self.trouble = None;
+                self.update(step, |progress| {
+                    progress.status = StepStatus::Running;
+                    progress.started_at = Some(at);
+                });
+            }
             Event::Applied { step, change } => {
                 self.trouble = None;
                 self.update(step, |progress| progress.applied = Some((at, change.clone())));

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use super::conclude::could_not_begin;
 use super::execute::{DATABASE_RETRY, Drive, Place, Turn, could_not_undo};
 use super::{LEASE, later};
-use crate::aws::Session;
+use crate::aws::{Aws, AwsError, Session};
 use crate::domain::{Change, Event, Held, Rule, RuleState, Run, StepId, StepKind, StepStatus};
 use crate::runbook::steps;
 use crate::store::{LockOutcome, StoreError};
@@ -57,12 +57,48 @@ impl Drive<'_> {
         to: RuleState,
     ) -> Result<Option<Result<Change, steps::ActError>>, StoreError> {
         // Before the environment is looked at: a rollback must not wait for STS.
-        let aws = match place.aws.acting_for(&session(run, step)).await {
+        let aws = match self.acting(place, run, step).await {
             Ok(aws) => aws,
             Err(error) => return Ok(Some(Err(error.into()))),
         };
         let act = async |held: Held<'_>| steps::set(&aws, &held, bus, rule, found, to).await;
         self.holding(place, run, act).await
+    }
+
+    /// Gets the session that a step acts in before its intent is recorded: when STS cannot be asked, it is sure that nothing
+    /// was sent. What to do instead of beginning the step, if there is none.
+    pub(super) async fn not_ready(
+        &mut self,
+        place: &Place,
+        run: &Run,
+        step: &StepId,
+    ) -> Result<Option<Turn>, StoreError> {
+        let kind = run.step(step).map(|progress| &progress.step.kind);
+        if !matches!(kind, Some(StepKind::SetRule { .. } | StepKind::Effect { .. })) {
+            return Ok(None);
+        }
+        let inner = &self.engine.0;
+        if let Some((_, _, retry_at)) = &run.trouble
+            && inner.clock.now() < *retry_at
+        {
+            let back = inner.store.put_back(&self.claim, run.last_seq, *retry_at).await?;
+            return Ok(Some(if back { Turn::Over } else { self.still_ours().await? }));
+        }
+        match place.aws.acting_for(&session(run, step)).await {
+            Ok(aws) => {
+                self.acting = Some((step.clone(), aws));
+                Ok(None)
+            }
+            Err(error) => self.trouble(run, Some(step), error).await.map(Some),
+        }
+    }
+
+    /// The clients that a step acts with.
+    pub(super) async fn acting(&self, place: &Place, run: &Run, step: &StepId) -> Result<Aws, AwsError> {
+        match &self.acting {
+            Some((of, aws)) if of == step => Ok(aws.clone()),
+            Some(_) | None => place.aws.acting_for(&session(run, step)).await,
+        }
     }
 
     /// Acts, if this run may: it still holds its lease and its environment, and no rollback is under way. None when not.

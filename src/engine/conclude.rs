@@ -95,6 +95,7 @@ fn happened(run: &Run, outcome: Outcome) -> String {
         Outcome::Succeeded => succeeded(run),
         Outcome::Unproven => match &run.command {
             Command::Verify { environment } => format!("{environment} could not be shown to be well."),
+            Command::Subscribe { .. } | Command::TestAlarm { .. } => by_steps(run),
             Command::ReplayStart { .. } => format!("Not everything is proven. {}", by_steps(run)),
             _ => {
                 let silent = names(run, |progress| progress.status == StepStatus::Inconclusive);
@@ -256,6 +257,9 @@ fn next(run: &Run, outcome: Outcome) -> Vec<String> {
     if !run.command.acts() {
         return match outcome {
             Outcome::Succeeded => Vec::new(),
+            _ if matches!(run.command, Command::Subscribe { .. } | Command::TestAlarm { .. }) => {
+                vec![format!("subscriptions {environment}")]
+            }
             _ => vec![format!("verify {environment}")],
         };
     }

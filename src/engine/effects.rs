@@ -1,8 +1,8 @@
 //! The acting part of the loop for effects: after a look, with the environment in hand, recorded with its receipt, and
 //! observed until it is over.
 
-use super::act::session;
 use super::execute::{Drive, Engine, Place, Turn};
+use crate::aws::AwsError;
 use crate::domain::{Effect, Event, Held, Receipt, Run, StepId, StepKind, StepStatus};
 use crate::runbook::steps::ActError;
 use crate::runbook::steps::effects::{self, Found, Observation, Site};
@@ -28,7 +28,7 @@ impl<'e> Drive<'e> {
             Err(error) => return self.trouble(run, Some(step), error).await,
         }
         // What acts does so in a session of its own. A rollback must not wait for that, so it comes first.
-        let aws = match place.aws.acting_for(&session(run, step)).await {
+        let aws = match self.acting(place, run, step).await {
             Ok(aws) => aws,
             Err(error) => return self.trouble(run, Some(step), error).await,
         };
@@ -76,8 +76,15 @@ impl<'e> Drive<'e> {
         let Some((site, effect)) = self.site(place, run, step) else { return Ok(Turn::Again) };
         let Some((_, receipt)) = &site.step.effected else { return Ok(Turn::Again) };
         let observed = if stop {
-            effects::stop(&site, &without_lock(place, run), effect, receipt).await
+            // Processes of this machine end whether AWS can be asked or not.
+            self.engine.0.sam.jobs.stop_all_of(run.id);
+            self.stop_effect(place, &site, effect, receipt).await
         } else if effect.is_worked_on() {
+            let aws = match self.acting(place, run, step).await {
+                Ok(aws) => aws,
+                Err(error) => return self.trouble(run, Some(step), error).await,
+            };
+            let site = Site { aws: &aws, ..site };
             let work = async |held: Held<'_>| effects::work(&site, &held, effect, receipt).await;
             match self.holding(place, run, work).await? {
                 Some(worked) => worked,
@@ -88,9 +95,7 @@ impl<'e> Drive<'e> {
         };
         let observed = match observed {
             // It cannot go on as it is: stopped here and now, though nobody asked.
-            Ok(Observation { stop: Some(_), .. }) if !stop => {
-                effects::stop(&site, &without_lock(place, run), effect, receipt).await
-            }
+            Ok(Observation { stop: Some(_), .. }) if !stop => self.stop_effect(place, &site, effect, receipt).await,
             other => other,
         };
         let Observation { news, checks, over, stop: _ } = match observed {
@@ -105,6 +110,18 @@ impl<'e> Drive<'e> {
         events.extend(over.map(|(status, summary)| Event::Finished { step: step.clone(), status, summary }));
         self.claim.polled_at = Some(asked_at);
         self.record(events).await
+    }
+
+    /// Stops an effect, in a session of its own.
+    async fn stop_effect(
+        &self,
+        place: &Place,
+        site: &Site<'_>,
+        effect: &Effect,
+        receipt: &Receipt,
+    ) -> Result<Observation, AwsError> {
+        let aws = self.acting(place, site.run, &site.step.step.id).await?;
+        effects::stop(&Site { aws: &aws, ..*site }, &without_lock(place, site.run), effect, receipt).await
     }
 
     fn site<'a>(&self, place: &'a Place, run: &'a Run, step: &StepId) -> Option<(Site<'a>, &'a Effect)>

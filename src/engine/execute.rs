@@ -130,7 +130,7 @@ impl Engine {
     /// Drives a run until it waits, has ended, or this process stops.
     pub(super) async fn drive(&self, claim: Claim, stop: CancellationToken) {
         let run = claim.run;
-        let mut drive = Drive { engine: self, claim, began: None };
+        let mut drive = Drive { engine: self, claim, began: None, acting: None };
         while !stop.is_cancelled() {
             match AssertUnwindSafe(drive.turn()).catch_unwind().await {
                 Ok(Ok(Turn::Again)) => {}
@@ -212,6 +212,8 @@ pub(super) struct Drive<'a> {
     pub(super) claim: Claim,
     /// The step whose intent this claim has recorded: an act of it that is found done was not done before.
     pub(super) began: Option<StepId>,
+    /// The session in which that step acts.
+    pub(super) acting: Option<(StepId, Aws)>,
 }
 
 pub(super) enum Turn {
@@ -245,6 +247,9 @@ impl Drive<'_> {
                     if let Some(paused) = self.frozen(&run, step).await? {
                         return self.record(vec![paused]).await;
                     }
+                    if let Some(turn) = self.not_ready(place, &run, step).await? {
+                        return Ok(turn);
+                    }
                     self.began = Some(step.clone());
                 }
                 self.record(events).await
@@ -267,7 +272,7 @@ impl Drive<'_> {
     }
 
     /// A run could not be put back: either a signal has arrived, or the lease has passed on.
-    async fn still_ours(&self) -> Result<Turn, StoreError> {
+    pub(super) async fn still_ours(&self) -> Result<Turn, StoreError> {
         let inner = &self.engine.0;
         if inner.store.still_claimed(&self.claim, inner.clock.now()).await? {
             Ok(Turn::Again)

@@ -111,7 +111,10 @@ impl Requests {
                 | Command::Verify { .. },
                 _,
             ) => self.start(asked, &permit).await,
-            (Command::Versions { .. } | Command::Subscriptions { .. } | Command::MonitorStop { .. }, _) => {
+            (Command::Subscriptions { environment }, _) => {
+                self.subscriptions(&asked, &environment).await.map(Response::Say)
+            }
+            (Command::Versions { .. } | Command::MonitorStop { .. }, _) => {
                 Ok(Response::Refuse(view::refusal("This version of Alch cannot do that yet.")))
             }
             (Command::ReplayStart { environment, .. }, _) => Ok(self.replay_needs_times(&environment)),

@@ -20,6 +20,7 @@ mod reply;
 mod rollback;
 mod second_factor;
 mod steer;
+mod subscriptions;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};

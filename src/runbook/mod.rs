@@ -7,6 +7,7 @@ mod replay;
 mod restore;
 mod sam;
 pub mod steps;
+mod topic;
 
 use crate::domain::{
     ApprovalMode, Command, Destination, Environment, Facts, PLAN_VERSION, Plan, PlannedApproval, Remark, Rule,
@@ -65,6 +66,8 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
             StepKind::DisableAll { rules: environment.rules.clone(), bus: environment.bus.clone() },
         )],
         Command::Deploy { .. } => deploy::steps(command, facts, environment)?,
+        Command::Subscribe { endpoint, .. } => topic::subscribe(endpoint, environment),
+        Command::TestAlarm { .. } => topic::test(environment),
         _ => return Err(NoPlan::NotAFlow(command.name())),
     };
     let steps = if command.acts() { guarded(steps, command, environment) } else { steps };

@@ -17,6 +17,7 @@ mod sam;
 mod sessions;
 mod soak;
 mod step_up;
+mod subscribe;
 mod trouble;
 mod verify;
 mod who;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use alch::domain::{Detail, Outcome, Run, RunId, StepStatus};
+use alch::sandbox::aws::RuleState;
 use jiff::SignedDuration;
 
 use crate::world::{World, story_with};
@@ -182,6 +183,8 @@ fn what_is_checked_out_is_built_and_deployed() {
         assert!(meanwhile.contains("sam deploy begins with key [masked] and password=[masked]"), "{meanwhile}");
         assert!(world.aws.touch_stack("alchemiser-trading-dev", "UPDATE_COMPLETE", None));
         checkout.tool("deploy.go", "");
+        // The template says ENABLED.
+        world.set_all("dev", RuleState::Enabled);
         let run = ended(world, R1).await;
         let (status, summary) = step(&run, "sam-deploy");
         let commit = checkout.commit();
@@ -203,8 +206,30 @@ fn what_is_checked_out_is_built_and_deployed() {
             assert!(found.contains(line), "{line}: {found}");
         }
         assert!(!checkout.reads("env.build").contains("AWS_ACCESS_KEY_ID"), "a build gets no credentials");
+        let (_, summary) = step(&run, "keep-rules");
+        assert!(summary.contains("are as they were before: signal-generated enabled → disabled"), "{summary}");
+        assert!(world.enabled("dev").is_empty());
+        assert_eq!(step(&run, "infrastructure").0, StepStatus::Done, "{}", world.told(R1).await);
+        assert_eq!(run.ended.unwrap().outcome, Outcome::Succeeded);
         let told = format!("{}{}", world.told(R1).await, world.thread(R1).await);
         assert!(!told.contains("hunter2"), "{told}");
+    });
+}
+
+#[test]
+fn rules_are_left_as_the_template_says_when_that_is_asked_for() {
+    told("dev", async |world, checkout| {
+        checkout.tool("deploy.hangs", "");
+        world.alice().types("deploy dev --leave-rules").await;
+        deploy_is_under_way(world, checkout).await;
+        world.set_all("dev", RuleState::Enabled);
+        assert!(world.aws.touch_stack("alchemiser-trading-dev", "UPDATE_COMPLETE", None));
+        checkout.tool("deploy.go", "");
+        let run = ended(world, R1).await;
+        assert_eq!(run.ended.unwrap().outcome, Outcome::Succeeded);
+        assert_eq!(world.enabled("dev").len(), 4);
+        let thread = world.thread(R1).await;
+        assert!(thread.contains("Rules are left as the template says"), "{thread}");
     });
 }
 
@@ -306,7 +331,7 @@ fn a_cancel_kills_sam_with_its_children_and_says_how_the_stack_is_left() {
 fn a_rollback_does_not_wait_for_a_deployment() {
     told("dev", async |world, checkout| {
         checkout.tool("deploy.hangs", "");
-        world.set_all("dev", alch::sandbox::aws::RuleState::Enabled);
+        world.set_all("dev", RuleState::Enabled);
         world.alice().types("deploy dev").await;
         deploy_is_under_way(world, checkout).await;
         world.carol().types("rollback dev").await;

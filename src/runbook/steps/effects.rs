@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{ActError, keep, redrive, replay, sam};
+use super::{ActError, keep, redrive, replay, sam, topic};
 use crate::aws::{Aws, AwsError};
 use crate::domain::{Check, Effect, Environment, Held, Progress, Receipt, Run, StepProgress, StepStatus};
 use crate::sam::Sam;
@@ -78,7 +78,8 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
         Effect::Redrive { queue, bus, limit } => {
             redrive::find(site, redrive::Redrive { queue, bus, limit: *limit }).await
         }
-        Effect::Subscribe { .. } | Effect::TestAlarm { .. } => refused(),
+        Effect::Subscribe { topic, endpoint } => topic::find_subscription(site, topic, endpoint, first).await,
+        Effect::TestAlarm { topic } => Ok(topic::find_test(site, topic, first)),
     }
 }
 
@@ -96,7 +97,8 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => nothing(),
         Effect::StartReplay { order, .. } => replay::act(site, held, order).await,
         Effect::Redrive { queue, bus, limit } => redrive::act(redrive::Redrive { queue, bus, limit: *limit }),
-        Effect::Subscribe { .. } | Effect::TestAlarm { .. } => nothing(),
+        Effect::Subscribe { topic, endpoint } => topic::subscribe(site, topic, endpoint).await,
+        Effect::TestAlarm { topic } => topic::publish_test(site, topic).await,
     }
 }
 
@@ -115,7 +117,8 @@ pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Res
         Effect::StartReplay { .. } => replay::observe(site).await,
         // A redrive is worked on.
         Effect::Redrive { .. } => Ok(Observation::default()),
-        Effect::Subscribe { .. } | Effect::TestAlarm { .. } => over(),
+        Effect::Subscribe { topic, endpoint } => topic::observe_subscription(site, topic, endpoint, receipt).await,
+        Effect::TestAlarm { .. } => Ok(topic::observe_test(receipt)),
     }
 }
 
@@ -167,7 +170,8 @@ pub async fn stop(
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
         Effect::StartReplay { .. } => replay::stop(site, held).await,
         Effect::Redrive { .. } => Ok(redrive::stop(site)),
-        Effect::Subscribe { .. } | Effect::TestAlarm { .. } => over(),
+        Effect::Subscribe { endpoint, .. } => Ok(topic::stop_waiting(endpoint)),
+        Effect::TestAlarm { .. } => Ok(topic::observe_test(receipt)),
     }
 }
 

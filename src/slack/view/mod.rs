@@ -25,6 +25,7 @@ mod show;
 mod signals;
 mod status;
 mod steering;
+mod subscriptions;
 mod terminal;
 mod thread;
 mod words;
@@ -60,6 +61,7 @@ pub use steering::{
     approved, contacts, escalated, hold_lifted, hold_placed, objected, overridden, paused, rejected, resumed, retrying,
     skip_asked,
 };
+pub use subscriptions::subscriptions;
 pub use terminal::terminal;
 pub use thread::{ThreadMessage, thread};
 
