@@ -124,7 +124,11 @@ fn told(environment: &str, tell: impl AsyncFnOnce(&mut World, &Checkout)) {
     let checkout = Checkout::new();
     let settings = checkout.settings(environment);
     let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    story_with(&settings, async |world| tell(world, &checkout).await);
+    story_with(&settings, async |world| {
+        // The stack was made a while ago.
+        world.passes(SignedDuration::from_mins(1)).await;
+        tell(world, &checkout).await;
+    });
 }
 
 /// Waits, in real time, for what a process does.
