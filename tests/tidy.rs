@@ -79,6 +79,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "domain",
             "audit",
+            "checks",
             "clock",
             "cli",
             "config",

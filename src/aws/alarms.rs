@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
+use aws_sdk_cloudwatch::types::{AlarmType, Dimension, MetricAlarm, StateValue};
 use aws_smithy_types::DateTime;
 
+use crate::checks::facts::{AlarmFact, AlarmMetric};
 use crate::domain::{AlarmState, AlarmStatus};
 
 use super::metrics::timestamp;
@@ -27,6 +28,15 @@ impl Aws {
         &self,
         names: &[String],
     ) -> Result<Answer<BTreeMap<String, AlarmStatus>>, AwsError> {
+        let Answer { value, request_ids } = self.read_alarm_facts(names).await?;
+        Ok(Answer { value: value.into_iter().map(|(name, fact)| (name, fact.status)).collect(), request_ids })
+    }
+
+    /// The same with what they watch and whom they tell.
+    pub(crate) async fn read_alarm_facts(
+        &self,
+        names: &[String],
+    ) -> Result<Answer<BTreeMap<String, AlarmFact>>, AwsError> {
         let mut all = Answer { value: BTreeMap::new(), request_ids: Vec::new() };
         // No names would mean all alarms of the account.
         for names in names.chunks(NAMES_PER_CALL) {
@@ -38,7 +48,7 @@ impl Aws {
     async fn read_alarm_pages(
         &self,
         names: &[String],
-        all: &mut Answer<BTreeMap<String, AlarmStatus>>,
+        all: &mut Answer<BTreeMap<String, AlarmFact>>,
     ) -> Result<(), AwsError> {
         let mut next = None;
         for _ in 0..MAX_PAGES {
@@ -55,17 +65,25 @@ impl Aws {
                 .await
                 .map_err(|error| AwsError::from_sdk(DESCRIBE_ALARMS, &error))?;
             all.request_ids.extend(ids(&page));
-            let metric = page
-                .metric_alarms()
-                .iter()
-                .map(|a| (a.alarm_name(), a.state_value(), a.state_reason(), a.state_updated_timestamp()));
-            let composite = page
-                .composite_alarms()
-                .iter()
-                .map(|a| (a.alarm_name(), a.state_value(), a.state_reason(), a.state_updated_timestamp()));
-            for (name, state, reason, since) in metric.chain(composite) {
-                let Some(name) = name else { continue };
-                all.value.insert(name.to_owned(), status(name, state, reason, since)?);
+            for alarm in page.metric_alarms() {
+                let Some(name) = alarm.alarm_name() else { continue };
+                let fact = AlarmFact {
+                    status: status(name, alarm.state_value(), alarm.state_reason(), alarm.state_updated_timestamp())?,
+                    actions_enabled: alarm.actions_enabled().unwrap_or(false),
+                    actions: alarm.alarm_actions().to_vec(),
+                    metrics: watched(alarm),
+                };
+                all.value.insert(name.to_owned(), fact);
+            }
+            for alarm in page.composite_alarms() {
+                let Some(name) = alarm.alarm_name() else { continue };
+                let fact = AlarmFact {
+                    status: status(name, alarm.state_value(), alarm.state_reason(), alarm.state_updated_timestamp())?,
+                    actions_enabled: alarm.actions_enabled().unwrap_or(false),
+                    actions: alarm.alarm_actions().to_vec(),
+                    metrics: Vec::new(),
+                };
+                all.value.insert(name.to_owned(), fact);
             }
             next = page.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
             if next.is_none() {
@@ -74,6 +92,22 @@ impl Aws {
         }
         Err(AwsError::other(DESCRIBE_ALARMS, "TooManyPages", "the listing did not end"))
     }
+}
+
+/// The metrics that an alarm watches: its own one, or those of its expression.
+fn watched(alarm: &MetricAlarm) -> Vec<AlarmMetric> {
+    let metric = |namespace: Option<&str>, name: Option<&str>, dimensions: &[Dimension]| {
+        let dimension = |one: &Dimension| Some((one.name()?.to_owned(), one.value()?.to_owned()));
+        Some(AlarmMetric {
+            namespace: namespace?.to_owned(),
+            name: name?.to_owned(),
+            dimensions: dimensions.iter().filter_map(dimension).collect(),
+        })
+    };
+    let own = metric(alarm.namespace(), alarm.metric_name(), alarm.dimensions());
+    let of_expression = alarm.metrics().iter().filter_map(|query| query.metric_stat()?.metric());
+    let of_expression = of_expression.filter_map(|one| metric(one.namespace(), one.metric_name(), one.dimensions()));
+    own.into_iter().chain(of_expression).collect()
 }
 
 /// CloudWatch's state of an alarm as ours.

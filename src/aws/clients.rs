@@ -81,6 +81,7 @@ pub(super) struct Clients {
     /// The same for an emergency, where one attempt has to do.
     pub(super) sts_urgent: aws_sdk_sts::Client,
     pub(super) iam: aws_sdk_iam::Client,
+    pub(super) logs: aws_sdk_cloudwatchlogs::Client,
     /// Where the clients get their credentials from, for programs that act as Alch does.
     pub(super) credentials: Option<SharedCredentialsProvider>,
     /// The endpoint that all of them were given; none when the SDK knows.
@@ -102,6 +103,7 @@ impl Clients {
             sts_own: aws_sdk_sts::Client::new(own),
             sts_urgent: aws_sdk_sts::Client::new(&urgent(own)),
             iam: aws_sdk_iam::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
             credentials: config.credentials_provider(),
             endpoint: config.endpoint_url().map(str::to_owned),
         }

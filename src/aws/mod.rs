@@ -4,7 +4,9 @@
 mod access;
 mod alarms;
 mod arn;
+mod checklist;
 mod clients;
+mod doctor;
 mod emergency;
 #[cfg(all(test, feature = "sandbox"))]
 mod emulated;
@@ -15,11 +17,13 @@ mod history;
 mod iam;
 mod identity;
 mod keys;
+mod logs;
 mod messages;
 mod metrics;
 mod notices;
 mod observe;
 mod operation;
+mod policies;
 mod queues;
 mod replay;
 mod role;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join_all};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::checks::checklist::ChecklistReadings;
 use crate::checks::gate::GateReadings;
 use crate::checks::idempotency::{IdempotencyReadings, WRITE_ACTIONS};
 use crate::checks::{Answer, GateMetric, MetricQuery, Reading, Series, minute_after, minute_of};
@@ -149,31 +148,6 @@ impl Aws {
         }
     }
 
-    /// Everything that the checklist looks at. What cannot be read says why in its place.
-    pub async fn read_checklist(&self, environment: &Environment, now: Timestamp) -> ChecklistReadings {
-        let rules = join_all(environment.rules.iter().map(|rule| async {
-            let read = self.read_rule(&environment.bus, &rule.rule).await;
-            (rule.name.clone(), in_words(none_if_missing(read)))
-        }));
-        let (bus, rules, dlqs, alarms, table, ttl) = tokio::join!(
-            self.describe_bus(&environment.bus),
-            rules,
-            self.read_dlqs(&environment.dlqs),
-            self.read_alarms(&environment.alarms),
-            self.read_table(&environment.table.name),
-            self.read_ttl(&environment.table.name),
-        );
-        ChecklistReadings {
-            at: now,
-            bus: in_words(bus),
-            rules: rules.into_iter().collect(),
-            dlqs: dlqs.into_iter().map(|(queue, depth)| (queue, in_words(none_if_missing(depth)))).collect(),
-            alarms: in_words(alarms),
-            table: in_words(none_if_missing(table)),
-            ttl: in_words(none_if_missing(ttl)),
-        }
-    }
-
     /// Everything that the interlock before handling events again looks at. What cannot be read says why in its place.
     pub async fn read_idempotency(&self, environment: &Environment, now: Timestamp) -> IdempotencyReadings {
         let table = &environment.table.name;
@@ -231,12 +205,12 @@ impl Aws {
     }
 }
 
-fn in_words<T>(result: Result<Answer<T>, AwsError>) -> Reading<T> {
+pub(super) fn in_words<T>(result: Result<Answer<T>, AwsError>) -> Reading<T> {
     result.map_err(|error| error.to_string())
 }
 
 /// That something does not exist is an answer.
-fn none_if_missing<T>(result: Result<Answer<T>, AwsError>) -> Result<Answer<Option<T>>, AwsError> {
+pub(super) fn none_if_missing<T>(result: Result<Answer<T>, AwsError>) -> Result<Answer<Option<T>>, AwsError> {
     match result {
         Ok(Answer { value, request_ids }) => Ok(Answer { value: Some(value), request_ids }),
         Err(error) if error.is_not_found() => {

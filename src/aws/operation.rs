@@ -90,3 +90,8 @@ pub(super) const LIST_ATTACHED_POLICIES: &Operation =
     &Operation::read("IAM", "ListAttachedRolePolicies", "iam:ListAttachedRolePolicies");
 pub(super) const GET_POLICY: &Operation = &Operation::read("IAM", "GetPolicy", "iam:GetPolicy");
 pub(super) const GET_POLICY_VERSION: &Operation = &Operation::read("IAM", "GetPolicyVersion", "iam:GetPolicyVersion");
+pub(super) const GET_FUNCTION_POLICY: &Operation = &Operation::read("Lambda", "GetPolicy", "lambda:GetPolicy");
+pub(super) const GET_RESOURCE_POLICY: &Operation =
+    &Operation::read("DynamoDB", "GetResourcePolicy", "dynamodb:GetResourcePolicy");
+pub(super) const FILTER_LOG_EVENTS: &Operation =
+    &Operation::read("CloudWatch Logs", "FilterLogEvents", "logs:FilterLogEvents");

@@ -162,7 +162,11 @@ pub(super) async fn list_rules(events: &aws_sdk_eventbridge::Client, bus: &str) 
     Err(endless(LIST_RULES).about(bus))
 }
 
-fn rule_state(operation: &'static Operation, rule: &str, state: Option<&SdkRuleState>) -> Result<RuleState, AwsError> {
+pub(super) fn rule_state(
+    operation: &'static Operation,
+    rule: &str,
+    state: Option<&SdkRuleState>,
+) -> Result<RuleState, AwsError> {
     match state {
         Some(SdkRuleState::Enabled) => Ok(RuleState::Enabled),
         Some(SdkRuleState::EnabledWithAllCloudtrailManagementEvents) => {

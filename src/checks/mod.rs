@@ -4,6 +4,8 @@
 
 pub mod checklist;
 pub mod dead_letters;
+pub mod doctor;
+pub mod facts;
 pub mod gate;
 pub mod idempotency;
 pub mod infrastructure;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::{AlarmState, AlarmStatus};
+use crate::domain::AlarmStatus;
 
 /// CloudWatch's reasons can be very long; this much of one is shown.
 const MAX_REASON_CHARS: usize = 200;
@@ -30,15 +30,6 @@ pub(super) fn alarm(name: &str, status: &AlarmStatus) -> String {
         reason.push('…');
     }
     if reason.is_empty() { format!("{name}{since}") } else { format!("{name}{since} ({reason})") }
-}
-
-/// CloudWatch's own word.
-pub(super) fn alarm_state(state: AlarmState) -> &'static str {
-    match state {
-        AlarmState::Ok => "OK",
-        AlarmState::Alarm => "ALARM",
-        AlarmState::InsufficientData => "INSUFFICIENT_DATA",
-    }
 }
 
 /// Ends a text as a sentence.

@@ -201,6 +201,7 @@ fn check_waits(waits: &Waits, at: &KeyPath, findings: &mut Findings) {
         ("settle", waits.settle),
         ("unknown_grace", waits.unknown_grace),
         ("lookback", waits.lookback),
+        ("recent", waits.recent),
         ("answer", waits.answer),
     ] {
         findings.require(

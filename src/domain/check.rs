@@ -53,6 +53,13 @@ pub struct Check {
     pub evidence: Evidence,
 }
 
+impl Check {
+    /// Whether it is a part of another check before it, which speaks for the whole: `rules/signal-generated` of `rules`.
+    pub fn is_part(&self) -> bool {
+        self.name.contains('/')
+    }
+}
+
 /// What a verdict rests on: enough to ask the same again by hand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {

@@ -47,8 +47,14 @@ pub struct Environment {
     pub table: Table,
     /// The event archive of the bus.
     pub archive: String,
+    /// For how many days the archive is to keep events; not compared when not given.
+    #[serde(default)]
+    pub archive_retention_days: Option<u32>,
     /// The SNS topic that the alarms publish to.
     pub alarm_topic: String,
+    /// Who is to hear the alarms, by e-mail address or whatever SNS calls an endpoint; anybody when empty.
+    #[serde(default)]
+    pub alarm_subscribers: Vec<String>,
     /// CloudWatch alarms, by name.
     pub alarms: Vec<String>,
     /// A dashboard for people, linked from the thread.
@@ -354,6 +360,8 @@ pub struct Waits {
     pub unknown_grace: SignedDuration,
     /// How far back the metrics of a rule that was enabled already are read.
     pub lookback: SignedDuration,
+    /// How far back the checklist looks at what the function ran; never further than its last change.
+    pub recent: SignedDuration,
     /// How long a question to a person stays open.
     pub answer: SignedDuration,
 }
@@ -366,6 +374,7 @@ impl Default for Waits {
             settle: SignedDuration::from_mins(1),
             unknown_grace: SignedDuration::from_mins(2),
             lookback: SignedDuration::from_mins(10),
+            recent: SignedDuration::from_hours(24),
             answer: SignedDuration::from_hours(4),
         }
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::execute::{Engine, Place};
 use super::resend;
-use crate::checks::infrastructure;
+use crate::checks::{doctor, infrastructure};
 use crate::domain::{Check, Inspection, Run, StepId};
 use crate::store::StoreError;
 
@@ -18,7 +18,7 @@ impl Engine {
         inspection: Inspection,
         asked_at: Timestamp,
     ) -> Result<Vec<Check>, StoreError> {
-        let _ = (place, run, step, asked_at);
+        let _ = (run, step);
         match inspection {
             Inspection::Infrastructure => {
                 let environment = &place.environment;
@@ -29,7 +29,11 @@ impl Engine {
                 Ok(infrastructure::checks(environment, &readings, &outputs.map_err(|error| error.to_string())))
             }
             Inspection::Idempotency => Ok(resend::interlock(place, asked_at).await),
-            Inspection::SmokeEvidence | Inspection::Dlq | Inspection::Doctor => Ok(Vec::new()),
+            Inspection::Doctor => {
+                let readings = place.aws.read_doctor(&place.environment, asked_at).await;
+                Ok(doctor::checks(&place.environment, &readings))
+            }
+            Inspection::SmokeEvidence | Inspection::Dlq => Ok(Vec::new()),
         }
     }
 }

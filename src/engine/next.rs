@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{approval, later};
-use crate::checks::gate;
+use crate::checks::{checklist, gate};
 use crate::domain::{
     Actor, Answer, Check, Command, Destination, Environment, Event, Moment, OnGateFailure, OnInconclusive, Plan, Run,
     Step, StepId, StepKind, StepProgress, StepStatus, Verdict, span,
@@ -369,8 +369,7 @@ pub fn judge(
             Verdict::Unknown => StepStatus::Unknown,
             Verdict::Inconclusive => StepStatus::Inconclusive,
         };
-        let passed = checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
-        events.push(finished(&progress.step, status, &format!("{passed} of {} checks pass", checks.len())));
+        events.push(finished(&progress.step, status, &checklist::tally(&checks)));
         return events;
     }
     match verdict {

@@ -10,8 +10,8 @@ pub mod steps;
 mod topic;
 
 use crate::domain::{
-    ApprovalMode, Command, Destination, Environment, Facts, PLAN_VERSION, Plan, PlannedApproval, Remark, Rule,
-    RuleState, Selection, Step, StepId, StepKind,
+    ApprovalMode, Command, Destination, Environment, Facts, Inspection, PLAN_VERSION, Plan, PlannedApproval, Remark,
+    Rule, RuleState, Selection, Step, StepId, StepKind,
 };
 
 /// Why there is no plan. The text is for people.
@@ -61,6 +61,7 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
         Command::ReplayStart { .. } => replay::steps(command, facts, environment)?,
         Command::Redrive { .. } => redrive::steps(command, facts, environment)?,
         Command::Verify { .. } => vec![step("checklist", StepKind::Checklist)],
+        Command::Doctor { .. } => vec![step("doctor", StepKind::Inspect { inspection: Inspection::Doctor })],
         Command::Rollback { .. } => vec![step(
             "disable-all",
             StepKind::DisableAll { rules: environment.rules.clone(), bus: environment.bus.clone() },

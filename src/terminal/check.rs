@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use secrecy::ExposeSecret;
 
 use crate::aws::{Aws, AwsSettings};
+use crate::checks::doctor;
 use crate::cli::CheckArgs;
 use crate::clock::Clock;
 use crate::config::{Config, Secrets, Transport, Variables, manifest};
+use crate::domain::{Check, Environment, Verdict};
 use crate::slack::client::{CallCounters, SlackClient};
 
 /// A line of the table: what was looked at, how it is, and what was seen.
@@ -47,6 +49,8 @@ pub(super) async fn check(args: &CheckArgs, variables: &Variables) -> anyhow::Re
                 };
                 rows.push(Row { what, state: State::of(well), seen });
             }
+            let readings = aws.read_doctor(environment, Clock::system().now()).await;
+            rows.extend(doctor::checks(environment, &readings).into_iter().map(|check| found(environment, check)));
         }
     }
     print!("{}", table(&rows));
@@ -58,6 +62,22 @@ pub(super) async fn check(args: &CheckArgs, variables: &Variables) -> anyhow::Re
         println!("\n{failed} of {} are not well.", rows.len());
         Ok(ExitCode::FAILURE)
     }
+}
+
+/// A trap that was looked for.
+fn found(environment: &Environment, check: Check) -> Row {
+    let state = match check.verdict {
+        Verdict::Pass => State::Well,
+        Verdict::Fail => State::Bad,
+        Verdict::Inconclusive | Verdict::Unknown => State::Open,
+    };
+    let what = format!("{}: {}{}", environment.name, if check.is_part() { "  " } else { "" }, check.title);
+    let seen = match check.verdict {
+        Verdict::Pass => check.value,
+        Verdict::Fail | Verdict::Inconclusive | Verdict::Unknown if check.value.is_empty() => check.reason,
+        Verdict::Fail | Verdict::Inconclusive | Verdict::Unknown => format!("{}. {}", check.value, check.reason),
+    };
+    Row { what, state, seen }
 }
 
 /// What the configuration says, for a look over.

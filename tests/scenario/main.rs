@@ -7,6 +7,7 @@ mod closed;
 mod crash;
 mod decisions;
 mod dlq;
+mod doctor;
 mod enable;
 mod hold;
 mod production;

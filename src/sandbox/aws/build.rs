@@ -36,6 +36,7 @@ impl State {
             published_count: 0,
             metrics: Metrics::default(),
             sessions: Vec::new(),
+            log: Default::default(),
             faults: Default::default(),
             stacks: Vec::new(),
         };

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::cloudwatch::dimension_values;
+use super::faults::alarms_fault;
 use super::input::Input;
 use super::refusal::Refusal;
 use super::serve::CallContext;
@@ -38,7 +39,7 @@ pub fn describe_alarms(state: &State, call: &CallContext, input: Input) -> Resul
         query_code: "InvalidNextToken",
         ..refusal
     })?;
-    let alarms: Vec<Value> = page.into_iter().map(alarm_value).collect();
+    let alarms: Vec<Value> = page.into_iter().map(|alarm| alarm_value(state, alarm)).collect();
     let mut answer = json!({"MetricAlarms": alarms, "CompositeAlarms": []});
     if let Some(next) = next {
         answer["NextToken"] = json!(next);
@@ -114,7 +115,7 @@ fn history_of(alarm: &Alarm) -> Vec<(f64, Value)> {
     std::iter::once(made).chain(turns).collect()
 }
 
-fn alarm_value(alarm: &Alarm) -> Value {
+fn alarm_value(state: &State, alarm: &Alarm) -> Value {
     let since = alarm.since.as_millisecond() as f64 / 1000.0;
     let mut value = json!({
         "AlarmName": alarm.name,
@@ -138,7 +139,11 @@ fn alarm_value(alarm: &Alarm) -> Value {
     if let Some(metric) = &alarm.metric {
         value["Namespace"] = json!(metric.namespace);
         value["MetricName"] = json!(metric.name);
-        value["Dimensions"] = json!(dimension_values(metric));
+        let mut metric = metric.clone();
+        if state.fault(&alarms_fault(&alarm.environment)) {
+            metric.dimensions.remove("EventBusName");
+        }
+        value["Dimensions"] = json!(dimension_values(&metric));
     } else {
         value["Dimensions"] = json!([]);
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::faults::denial_fault;
 use super::input::Input;
 use super::refusal::Refusal;
 use super::serve::CallContext;
@@ -20,6 +21,7 @@ pub fn answer(state: &State, call: &CallContext, input: Input) -> Result<Value, 
             };
             Ok(json!({"TimeToLiveDescription": description}))
         }
+        "GetResourcePolicy" => get_resource_policy(state, call, input),
         other => Err(Refusal::unknown_operation(Some(Service::DynamoDb), other)),
     }
 }
@@ -47,4 +49,24 @@ fn table_value(table: &Table) -> Value {
         "ItemCount": 0,
         "TableSizeBytes": 0,
     })
+}
+
+/// A table's policy. It has none, unless a fault denies the function everything.
+fn get_resource_policy(state: &State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
+    let arn = input.required("ResourceArn")?;
+    let mut tables = state.tables.iter().filter(|table| call.sees(&table.place));
+    let table = tables
+        .find(|table| table.place.arn("dynamodb", &format!("table/{}", table.name)) == arn)
+        .ok_or_else(|| Refusal::sender("ResourceNotFoundException", format!("Requested resource not found: {arn}")))?;
+    let stack = state.stacks.iter().find(|stack| stack.table == table.name && stack.account == table.place.account);
+    if !stack.is_some_and(|stack| state.fault(&denial_fault(&stack.environment, "table"))) {
+        return Err(Refusal::sender(
+            "PolicyNotFoundException",
+            "Resource-based policy not found for the provided ResourceArn",
+        ));
+    }
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Sid": "nobody", "Effect": "Deny", "Principal": "*", "Action": "dynamodb:*", "Resource": arn},
+    ]});
+    Ok(json!({"Policy": policy.to_string(), "RevisionId": "1"}))
 }

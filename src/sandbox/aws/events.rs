@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::bus_events;
-use super::faults::STALE_READS;
+use super::faults::{STALE_READS, archive_fault, denial_fault};
 use super::input::Input;
 use super::refusal::Refusal;
 use super::replays;
@@ -21,7 +21,17 @@ pub fn answer(state: &mut State, call: &CallContext, input: Input) -> Result<Val
     match call.operation {
         "DescribeEventBus" => {
             let index = find_bus(state, call, input.text("Name"))?;
-            Ok(bus_value(&state.buses[index]))
+            let bus = &state.buses[index];
+            let mut value = bus_value(bus);
+            let mut stacks = state.stacks.iter();
+            let stack = stacks.find(|stack| stack.bus == bus.name && stack.account == bus.place.account);
+            if stack.is_some_and(|stack| state.fault(&denial_fault(&stack.environment, "bus"))) {
+                let statement = json!({
+                    "Sid": "nobody", "Effect": "Deny", "Principal": "*", "Action": "events:PutEvents", "Resource": bus.arn(),
+                });
+                value["Policy"] = json!(json!({"Version": "2012-10-17", "Statement": [statement]}).to_string());
+            }
+            Ok(value)
         }
         "ListEventBuses" => list_event_buses(state, call, input),
         "DescribeRule" => describe_rule(state, call, input),
@@ -139,7 +149,11 @@ fn list_archives(state: &State, call: &CallContext, input: Input) -> Result<Valu
             && prefix.is_none_or(|prefix| archive.name.starts_with(prefix))
             && wanted.is_none_or(|state| state == "ENABLED")
     });
-    let (page, next) = input.page(archives.map(archive_value).collect(), "NextToken", page_size(call, input)?)?;
+    let (page, next) = input.page(
+        archives.map(|archive| archive_value(state, archive)).collect(),
+        "NextToken",
+        page_size(call, input)?,
+    )?;
     Ok(with_token(json!({"Archives": page}), next))
 }
 
@@ -149,7 +163,7 @@ fn describe_archive(state: &State, call: &CallContext, input: Input) -> Result<V
     let archive = archives
         .find(|archive| archive.name == name)
         .ok_or_else(|| Refusal::sender(MISSING, format!("Archive {name} does not exist.")))?;
-    let mut value = archive_value(archive);
+    let mut value = archive_value(state, archive);
     value["ArchiveArn"] = json!(archive.place.arn("events", &format!("archive/{name}")));
     Ok(value)
 }
@@ -171,11 +185,14 @@ fn bus_value(bus: &Bus) -> Value {
     json!({"Name": bus.name, "Arn": bus.arn(), "CreationTime": created, "LastModifiedTime": created})
 }
 
-fn archive_value(archive: &Archive) -> Value {
+fn archive_value(state: &State, archive: &Archive) -> Value {
+    let stack =
+        state.stacks.iter().find(|stack| stack.archive == archive.name && stack.account == archive.place.account);
+    let disabled = stack.is_some_and(|stack| state.fault(&archive_fault(&stack.environment)));
     json!({
         "ArchiveName": archive.name,
         "EventSourceArn": archive.bus_arn,
-        "State": "ENABLED",
+        "State": if disabled { "DISABLED" } else { "ENABLED" },
         "RetentionDays": 365,
         "SizeBytes": archive.events * 512,
         "EventCount": archive.events,

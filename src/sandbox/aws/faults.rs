@@ -104,6 +104,21 @@ pub fn role_fault(environment: &str, what: &str) -> String {
     format!("{environment}.role.{what}")
 }
 
+/// The alarms on rules name no bus.
+pub fn alarms_fault(environment: &str) -> String {
+    format!("{environment}.alarms.rule-alone")
+}
+
+/// The archive keeps nothing.
+pub fn archive_fault(environment: &str) -> String {
+    format!("{environment}.archive.disabled")
+}
+
+/// What the policy of a resource denies everybody.
+pub fn denial_fault(environment: &str, what: &str) -> String {
+    format!("{environment}.{what}.policy-denies")
+}
+
 pub fn alarm_fault(environment: &str, name: &str) -> String {
     format!("{environment}.alarm.{name}.raised")
 }
@@ -218,8 +233,13 @@ impl State {
                 rule("fails", "fails to reach its target");
                 rule("silent", "has no traffic");
                 rule("throttled", "is throttled");
+                rule("unpermitted", "may not invoke the function");
             }
-            for (what, says) in [("errors", "The function fails"), ("throttles", "The function is throttled")] {
+            for (what, says) in [
+                ("errors", "The function fails"),
+                ("returns-failed", "The function returns failed and raises nothing"),
+                ("throttles", "The function is throttled"),
+            ] {
                 add(Some(env), Function, function_fault(env, what), says.to_owned(), Effect::None);
             }
             for (what, says) in
@@ -249,6 +269,17 @@ impl State {
                     add(Some(env), Aws, id, label, Effect::Confirm(topic.name.clone(), pending.endpoint.clone()));
                 }
             }
+            for (what, name) in [("table", &stack.table), ("bus", &stack.bus)] {
+                add(
+                    Some(env),
+                    Aws,
+                    denial_fault(env, what),
+                    format!("The policy of {name} denies everything"),
+                    Effect::None,
+                );
+            }
+            add(Some(env), Aws, alarms_fault(env), "Alarms on rules name no bus".to_owned(), Effect::None);
+            add(Some(env), Aws, archive_fault(env), format!("{} is disabled", stack.archive), Effect::None);
             let label = format!("{} has its time to live off", stack.table);
             add(Some(env), Aws, format!("{env}.table.ttl-off"), label, Effect::TimeToLive);
         }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::build::queue_metric;
 use super::bus_events::BusEvent;
 use super::faults::{QUEUE_DENIED, function_fault, queue_fault, rule_fault};
+use super::logs::{self, Written};
 use super::metrics::MetricKey;
 use super::replays::REPLAY_BEAT;
 use super::spec::Pace;
@@ -92,12 +93,13 @@ impl State {
     pub fn match_rule(&mut self, at: Timestamp, bus: usize, rule: usize, event: &BusEvent, replay: Option<&str>) {
         let (bus, rule) = (&self.buses[bus], &self.buses[bus].rules[rule]);
         let metric = |name: &str| bus.rule_metric(&rule.name, name);
+        let mut written = Vec::new();
         let mut happened = vec![
             (metric("TriggeredRules"), 1.0),
             (MetricKey::new(&bus.place, "AWS/Events", "MatchedEvents", &[]), 1.0),
         ];
         let targets = rule.targets.clone();
-        let fails = self.rule_fault(rule, "fails");
+        let fails = self.rule_fault(rule, "fails") || self.rule_fault(rule, "unpermitted");
         if self.rule_fault(rule, "throttled") {
             happened.push((metric("ThrottledRules"), 1.0));
         } else if fails {
@@ -110,6 +112,7 @@ impl State {
         } else {
             happened.push((metric("Invocations"), 1.0));
             happened.extend(targets.iter().flat_map(|target| self.invoke(at, target)));
+            written.extend(targets.iter().filter_map(|target| self.writes(at, target)));
         }
         let (body, rule_arn) = (event.envelope(bus, replay), bus.rule_arn(rule));
         let dead_letters =
@@ -122,6 +125,25 @@ impl State {
         for (key, value) in happened {
             self.metrics.record(at, key, value);
         }
+        for written in written {
+            logs::write(&mut self.log, written);
+        }
+    }
+
+    /// What the function writes of a run that does not go well.
+    fn writes(&self, at: Timestamp, target: &Target) -> Option<Written> {
+        let function = self.functions.iter().find(|function| function.arn() == target.arn)?;
+        let fault = |what: &str| self.fault(&function_fault(&function.environment, what));
+        let text = if fault("throttles") {
+            return None;
+        } else if fault("errors") {
+            "[ERROR] RuntimeError: the broker does not answer"
+        } else if fault("returns-failed") {
+            r#"{"level": "info", "result": {"status": "failed", "reason": "the broker does not answer"}}"#
+        } else {
+            return None;
+        };
+        Some(Written { place: function.place.clone(), group: function.log_group(), at, text: text.to_owned() })
     }
 
     /// Whether what cannot be delivered to `target` gets to its dead-letter queue; `None` without one.

@@ -22,6 +22,7 @@ mod iam;
 mod input;
 mod lambda;
 mod levers;
+mod logs;
 mod messages;
 mod metrics;
 mod panel;

@@ -135,7 +135,7 @@ fn namespace(service: Option<Service>) -> &'static str {
         Some(Service::Iam) => "https://iam.amazonaws.com/doc/2010-05-08/",
         Some(Service::CloudFormation) => "http://cloudformation.amazonaws.com/doc/2010-05-15/",
         Some(Service::Sns) => "http://sns.amazonaws.com/doc/2010-03-31/",
-        Some(Service::Events | Service::Sqs | Service::DynamoDb | Service::Lambda) | None => {
+        Some(Service::Events | Service::Sqs | Service::DynamoDb | Service::Lambda | Service::Logs) | None => {
             "http://webservices.amazon.com/AWSFault/2005-15-09"
         }
     }

@@ -39,7 +39,7 @@ impl Refusal {
             Some(Service::CloudWatch) | None => {
                 Self { query_code: "InvalidAction", ..Self::unmodelled("UnknownOperationException", message) }
             }
-            Some(Service::Events | Service::Sqs | Service::DynamoDb | Service::Lambda) => {
+            Some(Service::Events | Service::Sqs | Service::DynamoDb | Service::Lambda | Service::Logs) => {
                 Self::unmodelled("UnknownOperationException", message)
             }
         }
@@ -47,7 +47,7 @@ impl Refusal {
 
     pub fn throttled(service: Service) -> Self {
         let (code, status) = match service {
-            Service::Events | Service::DynamoDb => ("ThrottlingException", 400),
+            Service::Events | Service::DynamoDb | Service::Logs => ("ThrottlingException", 400),
             Service::CloudWatch | Service::CloudFormation | Service::Sns | Service::Sts | Service::Iam => {
                 ("Throttling", 400)
             }
@@ -62,6 +62,7 @@ impl Refusal {
             Service::Events => ("InternalException", "InternalException"),
             Service::CloudWatch => ("InternalServiceFault", "InternalServiceError"),
             Service::Sqs | Service::CloudFormation | Service::Sts => ("InternalFailure", "InternalFailure"),
+            Service::Logs => ("ServiceUnavailableException", "ServiceUnavailableException"),
             Service::Iam => ("ServiceFailure", "ServiceFailure"),
             Service::Lambda => ("ServiceException", "ServiceException"),
             Service::Sns => ("InternalError", "InternalError"),
@@ -78,7 +79,9 @@ impl Refusal {
     pub fn access_denied(service: Service, operation: &str) -> Self {
         let message = format!("not authorized to perform: {}:{operation}", service.iam_prefix());
         let (code, query_code, status) = match service {
-            Service::Events | Service::DynamoDb => ("AccessDeniedException", "AccessDeniedException", 400),
+            Service::Events | Service::DynamoDb | Service::Logs => {
+                ("AccessDeniedException", "AccessDeniedException", 400)
+            }
             Service::CloudWatch | Service::Sqs => ("AccessDeniedException", "AccessDenied", 403),
             Service::Lambda => ("AccessDeniedException", "AccessDeniedException", 403),
             Service::CloudFormation | Service::Sts | Service::Iam => ("AccessDenied", "AccessDenied", 403),

@@ -20,7 +20,7 @@ use super::refusal::Refusal;
 use super::state::{Place, State};
 use super::wire::{Caller, Request, Service};
 use super::world::{Inner, World};
-use super::{cloudformation, cloudwatch, dynamodb, events, iam, lambda, sns, sqs, sts};
+use super::{cloudformation, cloudwatch, dynamodb, events, iam, lambda, logs, sns, sqs, sts};
 
 /// How much longer a call takes while AWS is slow.
 const SLOWNESS: Duration = Duration::from_millis(1_500);
@@ -189,6 +189,7 @@ fn dispatch(state: &mut State, call: &CallContext, service: Option<Service>, val
         Some(Service::Lambda) => lambda::answer(state, call, input("InvalidParameterValueException")),
         Some(Service::CloudFormation) => cloudformation::answer(state, call, input("ValidationError")),
         Some(Service::Sns) => sns::answer(state, call, input("InvalidParameter")),
+        Some(Service::Logs) => logs::answer(state, call, input("InvalidParameterException")),
         Some(Service::Iam) => iam::answer(state, call, input("ValidationError")),
         Some(Service::Sts) => sts::answer(state, call, input("ValidationError")),
         None => Err(Refusal::unknown_operation(None, call.operation)),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::bus_events::BusEvent;
+use super::logs::Written;
 use super::messages::Message;
 use super::metrics::{MetricKey, Metrics};
 use super::replays::Replay;
@@ -377,6 +378,9 @@ pub struct State {
     pub published_count: u64,
     pub metrics: Metrics,
     pub sessions: Vec<Session>,
+    /// What functions wrote about runs that did not go well, oldest first.
+    #[serde(default)]
+    pub log: VecDeque<Written>,
     /// The ids of the faults that are switched on.
     pub faults: BTreeSet<String>,
 }

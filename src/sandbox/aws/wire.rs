@@ -22,6 +22,7 @@ pub enum Service {
     Sns,
     Sts,
     Iam,
+    Logs,
 }
 
 impl Service {
@@ -31,6 +32,7 @@ impl Service {
             "GraniteServiceVersion20100801" => Some(Self::CloudWatch),
             "AmazonSQS" => Some(Self::Sqs),
             "DynamoDB_20120810" => Some(Self::DynamoDb),
+            "Logs_20140328" => Some(Self::Logs),
             _ => None,
         }
     }
@@ -47,13 +49,14 @@ impl Service {
             Self::Sns => "sns",
             Self::Sts => "sts",
             Self::Iam => "iam",
+            Self::Logs => "logs",
         }
     }
 
     /// What the service puts before the code of an error.
     fn error_namespace(self) -> &'static str {
         match self {
-            Self::Events | Self::Lambda | Self::CloudFormation | Self::Sns | Self::Sts | Self::Iam => "",
+            Self::Events | Self::Lambda | Self::CloudFormation | Self::Sns | Self::Sts | Self::Iam | Self::Logs => "",
             Self::CloudWatch => "com.amazonaws.cloudwatch#",
             Self::Sqs => "com.amazonaws.sqs#",
             Self::DynamoDb => "com.amazonaws.dynamodb.v20120810#",
@@ -159,7 +162,7 @@ impl Request {
 
     fn content_type(&self) -> &'static str {
         match (self.protocol, self.service) {
-            (Protocol::Json, Some(Service::Events)) => "application/x-amz-json-1.1",
+            (Protocol::Json, Some(Service::Events | Service::Logs)) => "application/x-amz-json-1.1",
             (Protocol::Json, _) => "application/x-amz-json-1.0",
             (Protocol::Rest, _) => "application/json",
             (Protocol::Query, _) => "text/xml",
@@ -187,20 +190,21 @@ fn parse_json(body: &[u8]) -> Result<Value, Refusal> {
 
 /// The operation that a path of Lambda's interface names, and its input.
 fn lambda_call(method: &Method, uri: &Uri) -> (String, Value) {
-    let mut parts = uri.path().trim_start_matches('/').split('/');
-    if method == Method::GET
-        && parts.next() == Some("2015-03-31")
-        && parts.next() == Some("functions")
-        && let (Some(name), Some("configuration"), None) = (parts.next(), parts.next(), parts.next())
-    {
-        // An ARN's colons; nothing else in a function's name is written otherwise in a path.
-        let mut input = json!({"FunctionName": name.replace("%3A", ":")});
-        for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
-            input[name.as_ref()] = json!(value);
-        }
-        return ("GetFunctionConfiguration".to_owned(), input);
+    let parts: Vec<&str> = uri.path().trim_start_matches('/').split('/').collect();
+    let operation = match (method.as_str(), parts.as_slice()) {
+        ("GET", ["2015-03-31", "functions", name, "configuration"]) => Some(("GetFunctionConfiguration", *name)),
+        ("GET", ["2015-03-31", "functions", name, "policy"]) => Some(("GetPolicy", *name)),
+        _ => None,
+    };
+    let Some((operation, name)) = operation else {
+        return (format!("{method} {}", uri.path()), Value::Null);
+    };
+    // An ARN's colons; nothing else in a function's name is written otherwise in a path.
+    let mut input = json!({"FunctionName": name.replace("%3A", ":")});
+    for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        input[name.as_ref()] = json!(value);
     }
-    (format!("{method} {}", uri.path()), Value::Null)
+    (operation.to_owned(), input)
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

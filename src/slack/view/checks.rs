@@ -197,28 +197,39 @@ fn queries(checks: &[Check]) -> Vec<String> {
     groups.into_iter().map(|group| line(group).trim().to_owned()).collect()
 }
 
-/// The message of a checklist.
+/// The message of a checklist: its items in their order, and below one that is not well, the parts that are not.
 pub fn checklist(run: &Run, progress: &StepProgress) -> Draft {
     let checks = &progress.checks;
     let mut draft = Draft::new();
-    let passed = checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
+    let items = || checks.iter().filter(|check| !check.is_part());
+    let passed = items().filter(|check| check.verdict == Verdict::Pass).count();
     let name = match &progress.step.kind {
         StepKind::Inspect { inspection } => md!("{} of {}", inspection.title(), &run.environment).bold(),
         _ => md!("Checklist of {}", &run.environment).bold(),
     };
     let mark = words::step_mark(progress.status).0;
-    draft.section(md!("{} {}: {} of {} pass", mark, name, passed, checks.len()));
-    draft.section(Markup::prose(&clip(&progress.summary, 900)));
-    let mend = |check: &Check| if check.verdict == Verdict::Pass { String::new() } else { check.reason.clone() };
+    draft.section(md!("{} {}: {} of {} pass", mark, name, passed, items().count()));
+    // What is said of an item that has parts is in the parts.
+    let has_parts = |check: &Check| {
+        let prefix = format!("{}/", check.name);
+        checks.iter().any(|other| other.name.starts_with(&prefix))
+    };
+    let mend = |check: &Check| {
+        if check.verdict == Verdict::Pass || has_parts(check) { String::new() } else { check.reason.clone() }
+    };
+    let title = |check: &Check| if check.is_part() { format!("↳ {}", check.title) } else { check.title.clone() };
     let rows = checks
         .iter()
-        .map(|check| vec![check.title.clone(), check.value.clone(), words::verdict(check.verdict), mend(check)])
+        .map(|check| vec![title(check), check.value.clone(), words::verdict(check.verdict), mend(check)])
         .collect();
     let lines = checks
         .iter()
-        .map(|check| match mend(check) {
-            mend if mend.is_empty() => line(check),
-            mend => md!("{}. {}", line(check), clip(&mend, MAX_REASON)),
+        .map(|check| {
+            let line = line(&Check { title: title(check), ..check.clone() });
+            match mend(check) {
+                mend if mend.is_empty() => line,
+                mend => md!("{}. {}", line, clip(&mend, MAX_REASON)),
+            }
         })
         .collect();
     if !checks.is_empty() {

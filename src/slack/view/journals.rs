@@ -526,6 +526,8 @@ pub fn in_context<T>(view: impl FnOnce(&ViewContext<'_>) -> T) -> T {
             keeps: None,
         },
         archive: "alchemiser-events-dev".to_owned(),
+        archive_retention_days: None,
+        alarm_subscribers: Vec::new(),
         alarm_topic: "alchemiser-alarms-dev".to_owned(),
         alarms: Vec::new(),
         dashboard_url: Some("https://example.com/dash?env=dev&x=1".to_owned()),
