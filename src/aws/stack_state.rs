@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use aws_sdk_cloudformation::types::Output;
 use jiff::Timestamp;
 
+use super::observe::{in_words, none_if_missing};
 use super::operation::DESCRIBE_STACKS;
 use super::rules::ids;
 use super::{Answer, Aws, AwsError};
+use crate::checks::infrastructure::InfrastructureReadings;
+use crate::domain::Environment;
 
 /// A stack as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,29 @@ impl StackState {
 }
 
 impl Aws {
+    /// What a deployment should have made, all asked at the same time.
+    pub async fn read_infrastructure(&self, environment: &Environment) -> InfrastructureReadings {
+        let table = &environment.table.name;
+        let queue = async {
+            let queue = environment.dlqs.first()?;
+            Some((queue.clone(), in_words(none_if_missing(self.read_dlq(queue).await))))
+        };
+        let (bus, described, ttl, queue, outputs) = tokio::join!(
+            self.describe_bus(&environment.bus),
+            self.read_table(table),
+            self.read_ttl(table),
+            queue,
+            self.stack_outputs(&environment.stack),
+        );
+        InfrastructureReadings {
+            bus: in_words(bus),
+            table: in_words(none_if_missing(described)),
+            ttl: in_words(none_if_missing(ttl)),
+            queue,
+            outputs: in_words(outputs),
+        }
+    }
+
     /// The stack's outputs by key (DescribeStacks).
     ///
     /// # Errors

@@ -21,12 +21,8 @@ impl Engine {
         let _ = (run, step);
         match inspection {
             Inspection::Infrastructure => {
-                let environment = &place.environment;
-                let (readings, outputs) = tokio::join!(
-                    place.aws.read_checklist(environment, asked_at),
-                    place.aws.stack_outputs(&environment.stack),
-                );
-                Ok(infrastructure::checks(environment, &readings, &outputs.map_err(|error| error.to_string())))
+                let readings = place.aws.read_infrastructure(&place.environment).await;
+                Ok(infrastructure::checks(&place.environment, &readings))
             }
             Inspection::Idempotency => Ok(resend::interlock(place, asked_at).await),
             Inspection::Doctor => {
