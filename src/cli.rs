@@ -26,6 +26,8 @@ pub enum CliCommand {
     Check(CheckArgs),
     /// Print the Slack app's manifest, ready to paste.
     Manifest(ManifestArgs),
+    /// Print an IAM policy of an environment, ready to paste: the roles that read and act, Alch's own, and who is trusted.
+    Iam(IamArgs),
     /// Print the journals of an environment, or of all: one JSON object a line, or CSV. Beside a running server too.
     Audit(AuditArgs),
     /// Run a command as if typed after /alch, and print its journal as it grows. Exit status 0 only if it succeeded.
@@ -60,6 +62,36 @@ pub struct ManifestArgs {
     /// For Socket Mode, which needs no public address.
     #[arg(long, conflicts_with = "url")]
     pub socket: bool,
+}
+
+/// Arguments of `alch iam`.
+#[derive(Debug, Args)]
+pub struct IamArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub config: ConfigArgs,
+    /// The environment.
+    #[arg(value_name = "ENV")]
+    pub environment: String,
+    /// Whose policy.
+    #[arg(long, value_enum, default_value_t = IamRole::Operator)]
+    pub role: IamRole,
+    /// The ARN of Alch's own identity, for the trust policy.
+    #[arg(long, value_name = "ARN")]
+    pub bot: Option<String>,
+}
+
+/// Whose policy is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IamRole {
+    /// The role that reads.
+    Reader,
+    /// The role that acts, and reads what it needs for that.
+    Operator,
+    /// Alch's own identity, which takes the roles.
+    Bot,
+    /// The trust policy of both roles.
+    Trust,
 }
 
 /// Arguments of `alch run`.

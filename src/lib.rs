@@ -20,6 +20,7 @@ pub mod config;
 pub mod control;
 pub mod domain;
 pub mod engine;
+pub mod iam;
 pub mod journal;
 pub mod notice;
 pub mod policy;

@@ -17,6 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &[]),
     ("journal", &["domain"]),
     ("step_up", &[]),
+    ("iam", &["domain"]),
     ("audit", &["domain"]),
     // When the next deployment window opens: a time that people may ask for.
     ("command", &["domain", "window"]),
@@ -84,6 +85,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "cli",
             "config",
             "command",
+            "iam",
             "store",
             "aws",
             "slack",
@@ -107,6 +109,7 @@ const PURE: &[&str] = &[
     "policy",
     "checks",
     "notice",
+    "iam",
     "step_up",
     "slack::message",
     "slack::view",

@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod iam;
 mod run;
 mod teller;
 
@@ -33,6 +34,7 @@ pub async fn start(command: CliCommand, variables: Variables) -> anyhow::Result<
             Ok(ExitCode::SUCCESS)
         }
         CliCommand::Audit(args) => audit::audit(&args, &variables).await,
+        CliCommand::Iam(args) => iam::iam(&args, &variables),
         CliCommand::Run(args) => run::run(args, &variables).await,
     }
 }

@@ -10,6 +10,7 @@ mod dlq;
 mod doctor;
 mod enable;
 mod hold;
+mod permissions;
 mod production;
 mod record;
 mod replay;

@@ -29,6 +29,7 @@ mod panel;
 mod query;
 mod refusal;
 mod replays;
+mod rights;
 mod serve;
 mod sns;
 mod spec;

@@ -17,6 +17,7 @@ use super::faults::{
 };
 use super::input::Input;
 use super::refusal::Refusal;
+use super::rights::allows;
 use super::state::{Place, State};
 use super::wire::{Caller, Request, Service};
 use super::world::{Inner, World};
@@ -154,8 +155,12 @@ impl Inner {
             page_max: self.page_max,
             account: session.map(|session| session.account.clone()),
         };
+        let may = session.is_none_or(|session| allows(&self.rights, &self.state, session, &call, request));
         let answer = match &request.input {
             Err(refusal) => Err(refusal.clone()),
+            Ok(_) if !may => {
+                Err(Refusal::access_denied(request.service.unwrap_or(Service::Events), &request.operation))
+            }
             Ok(value) => dispatch(&mut self.state, &call, request.service, value),
         };
         let outcome = match &answer {

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 
 use super::calls::{Call, CallLog, Outcome};
 use super::faults::{ApiFault, Fault};
+use super::rights::Rights;
 use super::spec::{Pace, StackSpec};
 use super::state::State;
 
@@ -34,6 +35,8 @@ pub struct Inner {
     /// How many calls came, for the fault that meets every third.
     pub served: u64,
     pub page_max: usize,
+    /// What roles may do, where a test has said so.
+    pub rights: Rights,
 }
 
 impl Inner {
@@ -88,7 +91,7 @@ impl World {
 
     fn with_state(clock: Clock, pace: Pace, state: State) -> Self {
         let (planned, calls) = (Vec::new(), CallLog::default());
-        let inner = Inner { pace, state, planned, calls, served: 0, page_max: PAGE_MAX };
+        let inner = Inner { pace, state, planned, calls, served: 0, page_max: PAGE_MAX, rights: Rights::default() };
         Self { clock, inner: Arc::new(Mutex::new(inner)) }
     }
 
@@ -149,6 +152,12 @@ impl World {
     /// Puts at most this many entries on a page, so that few resources need several.
     pub fn set_page_max(&self, entries: usize) {
         self.lock().page_max = entries.max(1);
+    }
+
+    /// From now on a role may do what this policy allows, and other roles of its account nothing. Policies are not kept in
+    /// a saved world.
+    pub fn enforce(&self, account: &str, role: &str, policy: serde_json::Value) {
+        self.lock().rights.insert((account.to_owned(), role.to_owned()), policy);
     }
 
     pub(super) fn clock(&self) -> &Clock {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use alch::app::{App, Surroundings};
 use alch::clock::Clock;
 use alch::config::{Config, Transport, Variables};
-use alch::domain::{Recorded, Run, RunId};
+use alch::domain::{Environment, Recorded, Run, RunId};
 use alch::engine::Engine;
 use alch::requests::Requests;
 use alch::sandbox::Emulators;
@@ -139,6 +139,11 @@ impl World {
         };
         world.starts().await;
         world
+    }
+
+    /// An environment as it is configured.
+    pub fn environment(&self, name: &str) -> &Environment {
+        &self.config.environments[name]
     }
 
     /// Starts the bot on the database that is there.
