@@ -24,7 +24,7 @@ const LOG_RESULTS: &str = "status failed";
 const THROTTLES_SINCE: SignedDuration = SignedDuration::from_mins(15);
 
 impl Aws {
-    /// Everything that the checklist looks at.
+    /// Everything that the checklist looks at. Its parts are on the heap: together they are too much for a thread's stack.
     pub async fn read_checklist(&self, environment: &Environment, now: Timestamp) -> ChecklistReadings {
         let function_name = &environment.function;
         // The function comes first: its role, and since when it is what it is.
@@ -36,41 +36,41 @@ impl Aws {
         let until = minute_after(now);
         let role = function.as_ref().map(|answer| answer.value.role.clone());
         let (bus, rules, others, function_policy, queues, alarms, topic, subscriptions) = tokio::join!(
-            self.read_bus(&environment.bus),
+            Box::pin(self.read_bus(&environment.bus)),
             join_all(environment.rules.iter().map(|rule| async {
                 let read = self.read_full_rule(&environment.bus, &rule.rule).await;
                 (rule.name.clone(), in_words(none_if_missing(read)))
             })),
-            self.read_other_rules(environment),
-            self.read_function_policy(function_name),
+            Box::pin(self.read_other_rules(environment)),
+            Box::pin(self.read_function_policy(function_name)),
             join_all(
                 environment
                     .dlqs
                     .iter()
                     .map(|queue| async { (queue.clone(), in_words(none_if_missing(self.read_queue(queue).await))) })
             ),
-            self.read_alarm_facts(&environment.alarms),
-            self.topic_arn(&environment.alarm_topic),
-            self.subscriptions(&environment.alarm_topic),
+            Box::pin(self.read_alarm_facts(&environment.alarms)),
+            Box::pin(self.topic_arn(&environment.alarm_topic)),
+            Box::pin(self.subscriptions(&environment.alarm_topic)),
         );
         let table = &environment.table.name;
         let table_arn = self.arn("dynamodb", &format!("table/{table}")).await;
         let bus_arn = self.arn("events", &format!("event-bus/{}", environment.bus)).await;
         let table_policy = async {
             match &table_arn {
-                Ok(arn) => in_words(self.read_table_policy(arn).await),
+                Ok(arn) => in_words(Box::pin(self.read_table_policy(arn)).await),
                 Err(error) => Err(error.to_string()),
             }
         };
         let (shape, ttl, table_policy, table_access, bus_access, recent, throttles, log) = tokio::join!(
-            self.read_table(table),
-            self.read_ttl(table),
+            Box::pin(self.read_table(table)),
+            Box::pin(self.read_ttl(table)),
             table_policy,
-            self.access(&role, &TABLE_ACTIONS, &table_arn),
-            self.access(&role, &BUS_ACTIONS, &bus_arn),
-            self.measure(environment, Measured::recent(&environment.rules), recent_from, until),
-            self.measure(environment, Measured::throttles(&environment.rules), throttles_from, until),
-            self.read_failures(function_name, recent_from, until),
+            Box::pin(self.access(&role, &TABLE_ACTIONS, &table_arn)),
+            Box::pin(self.access(&role, &BUS_ACTIONS, &bus_arn)),
+            Box::pin(self.measure(environment, Measured::recent(&environment.rules), recent_from, until)),
+            Box::pin(self.measure(environment, Measured::throttles(&environment.rules), throttles_from, until)),
+            Box::pin(self.read_failures(function_name, recent_from, until)),
         );
         ChecklistReadings {
             at: now,

@@ -20,11 +20,11 @@ impl Aws {
             environment.rules.iter().map(|rule| async { (rule.name.clone(), self.has_namesake(&rule.rule).await) }),
         );
         let (list, identity, namesakes, archive, tried) = tokio::join!(
-            self.read_checklist(environment, now),
+            Box::pin(self.read_checklist(environment, now)),
             self.identity(),
             namesakes,
             self.archive(&environment.archive),
-            self.check_access(environment, now),
+            Box::pin(self.check_access(environment, now)),
         );
         let source = match (&environment.role_arn, &identity) {
             (Some(role), _) => Ok(role.clone()),
@@ -67,7 +67,7 @@ impl Aws {
         let asked = async {
             let source = source.as_ref().map_err(Clone::clone)?;
             let arn = self.arn(need.service, &need.resource).await.map_err(|error| error.to_string())?;
-            self.may_all(source, need.actions, &arn).await.map_err(|error| error.to_string())
+            Box::pin(self.may_all(source, need.actions, &arn)).await.map_err(|error| error.to_string())
         };
         let right = |action: &str, permission| Right {
             action: action.to_owned(),

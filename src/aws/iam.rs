@@ -40,7 +40,7 @@ impl Aws {
         actions: &[&str],
         resource: &str,
     ) -> Result<Answer<Vec<(String, Permission)>>, AwsError> {
-        let refused = match self.simulate(role_arn, actions, resource).await {
+        let refused = match Box::pin(self.simulate(role_arn, actions, resource)).await {
             Ok(answer) => return Ok(answer),
             Err(error) if is_for_the_policies(&error) => error,
             Err(error) => return Err(error),
@@ -48,7 +48,7 @@ impl Aws {
         let named = |permission: &dyn Fn(&str) -> Permission| {
             actions.iter().map(|action| ((*action).to_owned(), permission(action))).collect()
         };
-        match self.role_policies(role_arn).await {
+        match Box::pin(self.role_policies(role_arn)).await {
             Ok(Answer { value: RolePolicies { documents, boundary }, request_ids }) => {
                 let permission = |action: &str| {
                     let request = Request { asker: Asker::Itself, action, resource, context: BTreeMap::new() };

@@ -372,7 +372,7 @@ impl Drive<'_> {
         let checks = match &progress.step.kind {
             StepKind::Checklist => {
                 let wanted = self.engine.wanted_states(&run.environment).await?;
-                let readings = place.aws.read_checklist(&place.environment, asked_at).await;
+                let readings = Box::pin(place.aws.read_checklist(&place.environment, asked_at)).await;
                 checklist::checks(&place.environment, &wanted, &readings)
             }
             StepKind::Watch { rule, also, .. } => {

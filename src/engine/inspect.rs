@@ -26,7 +26,8 @@ impl Engine {
             }
             Inspection::Idempotency => Ok(resend::interlock(place, asked_at).await),
             Inspection::Doctor => {
-                let readings = place.aws.read_doctor(&place.environment, asked_at).await;
+                // A look at so much is a large future; on the heap it is nobody's stack.
+                let readings = Box::pin(place.aws.read_doctor(&place.environment, asked_at)).await;
                 Ok(doctor::checks(&place.environment, &readings))
             }
             Inspection::SmokeEvidence | Inspection::Dlq => Ok(Vec::new()),

@@ -128,7 +128,7 @@ fn what_alch_may_not_read_is_unknown_with_the_action_to_add() {
             "iam:SimulatePrincipalPolicy",
         ),
         (&["GetResourcePolicy"], "table-access", "dynamodb:GetResourcePolicy"),
-        (&["GetMetricData", "GetMetricData"], "throttles", "cloudwatch:GetMetricData"),
+        (&["GetMetricData", "GetMetricData", "GetMetricData"], "throttles", "cloudwatch:GetMetricData"),
     ] {
         story(async |world| {
             for operation in operations {

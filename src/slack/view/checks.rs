@@ -11,6 +11,8 @@ use crate::domain::{
 
 /// The longest reason that is shown of one check.
 const MAX_REASON: usize = 400;
+/// The same in a checklist, where it may hold a command to copy.
+const MAX_MEND: usize = 700;
 /// The longest evidence under a table.
 const MAX_EVIDENCE: usize = 1200;
 
@@ -228,7 +230,7 @@ pub fn checklist(run: &Run, progress: &StepProgress) -> Draft {
             let line = line(&Check { title: title(check), ..check.clone() });
             match mend(check) {
                 mend if mend.is_empty() => line,
-                mend => md!("{}. {}", line, clip(&mend, MAX_REASON)),
+                mend => md!("{}. {}", line, clip(&mend, MAX_MEND)),
             }
         })
         .collect();
