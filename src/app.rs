@@ -14,11 +14,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::aws::{Aws, AwsSettings};
 use crate::clock::Clock;
-use crate::config::{Config, Secrets, Transport};
+use crate::config::{Config, Secrets, Transport, Variables};
 use crate::control;
 use crate::domain::{Origin, Outcome, Run, SlackPlace};
 use crate::engine::Engine;
 use crate::requests::Requests;
+use crate::sam::Sam;
 use crate::slack::client::{CallCounters, SlackClient};
 use crate::slack::http::{Ingress, router};
 use crate::slack::ingress::{IngressCounters, Intake};
@@ -64,6 +65,8 @@ pub struct Surroundings {
     pub aws: AwsSettings,
     /// How fast Slack may be spoken to.
     pub tempo: Tempo,
+    /// The variables that the process found, for the programs that it starts.
+    pub variables: Variables,
 }
 
 impl App {
@@ -82,8 +85,9 @@ impl App {
         for environment in config.environments.values() {
             environments.push((environment.clone(), Aws::connect(environment, &surroundings.aws).await));
         }
+        let sam = Sam::new(surroundings.variables);
         let owner = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
-        let engine = Engine::new(store.clone(), clock.clone(), environments, owner, config.slack.command.clone());
+        let engine = Engine::new(store.clone(), clock.clone(), environments, owner, config.slack.command.clone(), sam);
         let mut registry = Registry::with_prefix("alch");
         let slack = match &secrets.slack_bot_token {
             Some(token) => Some(SlackSide::new(&config, token, &store, &clock, surroundings.tempo, &mut registry)?),

@@ -41,9 +41,16 @@ async fn with_json_each_line_is_an_event_of_the_journal() {
     let store = stage.store().await;
     let journal = store.journal(RunId(1)).await.unwrap();
     store.close().await;
+    let (summary, events) = events.split_last().unwrap();
     assert_eq!(events, journal.iter().map(|recorded| serde_json::to_value(recorded).unwrap()).collect::<Vec<_>>());
     assert_eq!(events[0]["event"]["kind"], "requested");
     assert_eq!(events[events.len() - 1]["event"]["kind"], "ended");
+    assert_eq!(summary["kind"], "summary", "the last line says how it ended");
+    assert_eq!((&summary["run"], &summary["outcome"]), (&events[0]["run"], &Value::from("succeeded")));
+    assert_eq!(
+        (&summary["exit_status"], &summary["rules"]["signal-generated"]),
+        (&Value::from(0), &Value::from("enabled"))
+    );
     assert_eq!(stage.slack.calls().len(), 0, "without a token there is no Slack");
 }
 
@@ -56,6 +63,50 @@ async fn the_exit_status_tells_failed_and_unproven_from_succeeded() {
         assert_eq!(done.code, Some(code), "{}", done.stdout);
         assert!(done.stdout.to_lowercase().contains(said), "{}", done.stdout);
     }
+}
+
+/// What the helper scripts of the runbook did, as a pipeline does it: the exit status, and the last line of `--json`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_verifies_enables_and_disables_by_exit_status_and_json() {
+    async fn piped(stage: &Stage, command: &str) -> (Option<i32>, Vec<Value>) {
+        let done = stage.alch(&["run", "--json", command]).await;
+        let lines = done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        (done.code, lines)
+    }
+    let stage = Stage::new().await;
+    let (code, lines) = piped(&stage, "enable signal-generated dev").await;
+    let summary = lines.last().unwrap();
+    assert_eq!(code, Some(0), "a pipeline is not asked: {summary}");
+    assert_eq!(summary["rules"]["signal-generated"], "enabled");
+    let (_, lines) = piped(&stage, "verify dev").await;
+    let summary = lines.last().unwrap();
+    let checks = summary["checks"].as_array().unwrap();
+    assert!(checks.len() >= 9, "{summary}");
+    for check in checks {
+        let verdict = check["verdict"].as_str().unwrap();
+        assert!(["pass", "fail", "inconclusive", "unknown"].contains(&verdict), "{check}");
+        assert!(check["title"].is_string() && check["value"].is_string() && check["step"] == "checklist", "{check}");
+    }
+    // A message in the dead-letter queue is a failure that no pipeline may miss.
+    let queue = stage.config.environment("dev").unwrap().dlqs[0].clone();
+    assert!(stage.aws.put_message(&queue, alch::sandbox::aws::MessageState::Visible));
+    let (code, lines) = piped(&stage, "verify dev").await;
+    let summary = lines.last().unwrap();
+    assert_eq!((code, &summary["outcome"]), (Some(1), &Value::from("failed")), "{summary}");
+    assert!(summary["checks"].as_array().unwrap().iter().any(|check| check["verdict"] == "fail"), "{summary}");
+    let (code, lines) = piped(&stage, "disable all dev").await;
+    let summary = lines.last().unwrap();
+    assert_eq!((code, &summary["succeeded"]), (Some(0), &Value::from(true)));
+    assert!(!stage.is_enabled("dev", "signal-generated"));
+    // What is no run, and what is none at all, ends with a summary too.
+    let (code, lines) = piped(&stage, "status dev").await;
+    let summary = lines.last().unwrap();
+    assert_eq!((code, &summary["run"], &summary["outcome"]), (Some(0), &Value::Null, &Value::Null));
+    assert!(summary["summary"].as_str().unwrap().contains("signal-generated"), "{summary}");
+    let (code, lines) = piped(&stage, "enable nothing dev").await;
+    assert_eq!((code, lines.len(), &lines[0]["exit_status"]), (Some(1), 1, &Value::from(1)), "{lines:?}");
+    let (code, lines) = piped(&stage, "enable all prod").await;
+    assert_eq!((code, &lines.last().unwrap()["exit_status"]), (Some(1), &Value::from(1)), "it needs approval");
 }
 
 #[tokio::test(flavor = "multi_thread")]

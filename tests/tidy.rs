@@ -25,19 +25,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("notice", &["domain"]),
     ("policy", &["domain", "window"]),
     ("checks", &["domain", "window"]),
-    ("runbook", &["domain", "checks", "aws"]),
+    // Deploying with sam is a step like others.
+    ("runbook", &["domain", "checks", "aws", "sam"]),
     // Which run and step a process is for; nothing else of ours. What a deployment did is read from AWS.
     ("sam", &["domain"]),
     // What a reading of AWS has to answer is said by the checks.
     ("aws", &["domain", "checks"]),
     // What is known of a second factor is a row there.
     ("store", &["domain", "journal", "step_up"]),
-    ("engine", &["domain", "clock", "checks", "notice", "runbook", "aws", "store"]),
+    ("engine", &["domain", "clock", "checks", "notice", "runbook", "aws", "sam", "store"]),
     ("slack::message", &[]),
     ("slack::view", &["domain", "slack::message"]),
     ("slack", &["domain", "clock", "store", "step_up", "slack::message"]),
     // The configured names, in the words of commands and policy.
-    ("config", &["domain", "command", "policy"]),
+    ("config", &["domain", "command", "policy", "sam"]),
     (
         "requests",
         &[
@@ -65,6 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "aws",
             "store",
             "engine",
+            "sam",
             "requests",
             "step_up",
             "control",

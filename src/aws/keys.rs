@@ -4,7 +4,9 @@ use aws_sdk_sts::config::ProvideCredentials;
 use secrecy::SecretString;
 
 use super::clients::AccessKeys;
+use super::operation::ASSUME_ROLE;
 use super::{Aws, AwsError};
+use crate::domain::Held;
 
 /// What a program needs to act as Alch does.
 #[derive(Clone, Debug)]
@@ -19,11 +21,12 @@ pub struct ProgramAccess {
 
 impl Aws {
     /// Gets credentials (STS `AssumeRole` where the environment names a role), and sees first that they are of the
-    /// configured account. Changes nothing.
+    /// configured account. What a program does with them is a change: it takes who holds the environment.
     ///
     /// # Errors
     /// When there are none, the role cannot be assumed, or they are of another account.
-    pub async fn program_access(&self) -> Result<ProgramAccess, AwsError> {
+    pub async fn program_access(&self, held: &Held<'_>) -> Result<ProgramAccess, AwsError> {
+        self.holds(held, ASSUME_ROLE)?;
         self.confirm_account().await?;
         let Some(provider) = &self.clients().credentials else { return Err(AwsError::no_credentials()) };
         let credentials = provider.provide_credentials().await.map_err(|error| AwsError::from_credentials(&error))?;

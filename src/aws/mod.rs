@@ -29,6 +29,7 @@ mod replay;
 mod role;
 mod rules;
 mod session;
+mod stack_state;
 mod subscriptions;
 mod table;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub use operation::Operation;
 pub use replay::NotPut;
 pub use rules::ListedRule;
 pub use session::Session;
+pub use stack_state::StackState;
 
 /// AWS as one environment sees it: its account, region and role. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod facts;
 pub mod gate;
 pub mod idempotency;
+pub mod infrastructure;
 mod metric;
 pub mod policy_document;
 pub mod rule_state;

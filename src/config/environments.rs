@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::is_web_url;
 use super::problem::{Findings, KeyPath};
-use super::{roles, safeguards, window};
+use super::{deploy, roles, safeguards, window};
 use crate::command::WORDS;
 use crate::domain::{Environment, Partition, Rule, Waits, global_arn};
 
@@ -32,6 +32,9 @@ pub(super) fn check(environments: &BTreeMap<String, Environment>, findings: &mut
         check_waits(&environment.waits, &at.key("waits"), findings);
         roles::check(environment, &at, findings);
         safeguards::check(environment, environments, &at, findings);
+        if let Some(deploy) = &environment.deploy {
+            deploy::check(deploy, &at.key("deploy"), findings);
+        }
         if let Some(window) = &environment.window {
             window::check(window, &at.key("window"), findings);
         }

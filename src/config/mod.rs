@@ -4,6 +4,7 @@
 //! for nothing but the files that it is told of: the variables are a parameter.
 
 mod contacts;
+mod deploy;
 mod environments;
 mod limits;
 pub mod manifest;

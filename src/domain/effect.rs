@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ReplayOrder, Rule, RuleState};
+use super::{CheckedOut, ReplayOrder, Rule, RuleState};
 
 /// One effect. What identifies it (a name, a token) follows from run and step, so that a repeat finds what was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,11 +33,16 @@ pub enum Effect {
         rules: Vec<(Rule, RuleState)>,
     },
     /// `sam build` in the configured checkout.
-    SamBuild,
+    SamBuild {
+        /// What is built.
+        checkout: CheckedOut,
+    },
     /// `sam deploy` in the configured checkout, until the stack has settled.
     SamDeploy {
         /// The stack.
         stack: String,
+        /// What is deployed.
+        checkout: CheckedOut,
     },
     /// Lambda `Invoke`, once.
     Invoke {
@@ -110,7 +115,7 @@ impl Effect {
             Self::ExecuteChangeSet { .. } => "Execute the change set".to_owned(),
             Self::RecoverStack { stack, .. } => format!("Bring {stack} out of its failed update"),
             Self::KeepRules { .. } => "Keep the rules as they were".to_owned(),
-            Self::SamBuild => "sam build".to_owned(),
+            Self::SamBuild { .. } => "sam build".to_owned(),
             Self::SamDeploy { .. } => "sam deploy".to_owned(),
             Self::Invoke { function, .. } => format!("Invoke {function}"),
             Self::UpdateCode { function, .. } => format!("Put the code of {function} back"),
@@ -130,7 +135,7 @@ impl Effect {
             Self::ExecuteChangeSet { .. }
             | Self::RecoverStack { .. }
             | Self::KeepRules { .. }
-            | Self::SamBuild
+            | Self::SamBuild { .. }
             | Self::SamDeploy { .. }
             | Self::Invoke { .. }
             | Self::UpdateCode { .. }
@@ -148,7 +153,7 @@ impl Effect {
             Self::ExecuteChangeSet { .. }
             | Self::RecoverStack { .. }
             | Self::KeepRules { .. }
-            | Self::SamBuild
+            | Self::SamBuild { .. }
             | Self::SamDeploy { .. }
             | Self::Invoke { .. }
             | Self::UpdateCode { .. }
@@ -184,6 +189,11 @@ pub enum Detail {
     /// Nothing more.
     #[default]
     None,
+    /// What `sam` deployed.
+    Deployed {
+        /// What was checked out.
+        checkout: CheckedOut,
+    },
     /// A message that was published to a topic.
     Published {
         /// How many confirmed subscribers it reaches; none where that could not be read.

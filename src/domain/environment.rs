@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Principal, Role};
+use super::{Command, Deploy, Deployer, Principal, Role, SamDeployer};
 
 /// `dev`, `prod`, …: one deployment of the system that Alch looks after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,12 +93,20 @@ pub struct Environment {
     /// The environment that versions are promoted from, for `promote`.
     #[serde(default)]
     pub promote_from: Option<String>,
+    /// How it is deployed to, for `deploy`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deploy: Option<Deploy>,
 }
 
 impl Environment {
     /// The rule of this short name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.name == name)
+    }
+
+    /// SAM, where that deploys.
+    pub fn sam(&self) -> Option<&SamDeployer> {
+        self.deploy.as_ref().filter(|deploy| deploy.deployer == Deployer::Sam)?.sam.as_ref()
     }
 
     /// Whether the whole of the safeguards is asked for a command of this name.

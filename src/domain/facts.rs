@@ -111,6 +111,9 @@ pub struct Facts {
     /// What is deployed; none when it was not asked for or could not be read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub version: Option<super::Version>,
+    /// For `deploy` where `sam` deploys: what is checked out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sam: Option<super::SamFacts>,
     /// For `replay`: the archive and the window.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replay: Option<Box<super::ReplayFacts>>,

@@ -4,6 +4,7 @@ mod approval;
 mod check;
 mod command;
 mod dead_letters;
+mod deploy;
 mod effect;
 mod environment;
 mod event;
@@ -26,6 +27,7 @@ pub use approval::{Approval, PlannedApproval, Round, Subject};
 pub use check::{Check, Evidence, Verdict};
 pub use command::{Answer, AuditFormat, CodeRollback, Command, Selection};
 pub use dead_letters::DeadLetterGroup;
+pub use deploy::{CheckedOut, Deploy, Deployer, SamDeployer, SamFacts};
 pub use effect::{Detail, Effect, Inspection, Progress, Receipt};
 pub use environment::{
     ApprovalMode, ApprovalRule, Approvals, Blackout, CommandApprovals, Environment, GateLimits, Notify, OnGateFailure,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{Plan, StepKind, World};
+use crate::domain::{CheckedOut, Effect, Plan, StepKind, World};
 
 /// What is different, a sentence each, plain text. Never empty for plans of different digests.
 pub(super) fn differences(approved: &Plan, now: &Plan) -> Vec<String> {
@@ -17,6 +17,11 @@ pub(super) fn differences(approved: &Plan, now: &Plan) -> Vec<String> {
     }
     let gone = before.keys().filter(|rule| !after.contains_key(*rule));
     differences.extend(gone.map(|rule| format!("{rule} is not part of the plan any more.")));
+    if let (Some(before), Some(after)) = (checked_out(approved), checked_out(now))
+        && before != after
+    {
+        differences.push(format!("The checkout was at {}, and is at {} now.", before.name(), after.name()));
+    }
     if let (Some(before), Some(after)) = (&approved.world, &now.world) {
         differences.extend(of_worlds(before, after));
     }
@@ -24,6 +29,14 @@ pub(super) fn differences(approved: &Plan, now: &Plan) -> Vec<String> {
         differences.push("The steps of the plan are different.".to_owned());
     }
     differences
+}
+
+/// What the plan deploys from a checkout.
+fn checked_out(plan: &Plan) -> Option<&CheckedOut> {
+    plan.steps.iter().find_map(|step| match &step.kind {
+        StepKind::Effect { effect: Effect::SamDeploy { checkout, .. }, .. } => Some(checkout),
+        _ => None,
+    })
 }
 
 /// The states that the plan's steps begin from.

@@ -1,7 +1,7 @@
 //! The acting part of the loop for effects: after a look, with the environment in hand, recorded with its receipt, and
 //! observed until it is over.
 
-use super::execute::{Drive, Place, Turn};
+use super::execute::{Drive, Engine, Place, Turn};
 use crate::aws::AwsError;
 use crate::domain::{Effect, Event, Held, Receipt, Run, StepId, StepKind, StepStatus};
 use crate::runbook::steps::ActError;
@@ -14,7 +14,7 @@ fn without_lock<'a>(place: &'a Place, run: &Run) -> Held<'a> {
     Held::granted(&place.environment.name, Some(run.id))
 }
 
-impl Drive<'_> {
+impl<'e> Drive<'e> {
     /// Does the effect of a step whose intent is recorded, unless it is found done.
     pub(super) async fn effect(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
         let Some((site, effect)) = self.site(place, run, step) else { return Ok(Turn::Again) };
@@ -45,7 +45,9 @@ impl Drive<'_> {
         match done {
             Ok(receipt) => self.effected(step, receipt).await,
             Err(ActError::Aws(error)) => self.trouble(run, Some(step), error).await,
-            Err(error @ ActError::NotSeen { .. }) => self.over(step, StepStatus::Failed, error.to_string()).await,
+            Err(error @ (ActError::NotSeen { .. } | ActError::NotStarted(_))) => {
+                self.over(step, StepStatus::Failed, error.to_string()).await
+            }
         }
     }
 
@@ -74,6 +76,8 @@ impl Drive<'_> {
         let Some((site, effect)) = self.site(place, run, step) else { return Ok(Turn::Again) };
         let Some((_, receipt)) = &site.step.effected else { return Ok(Turn::Again) };
         let observed = if stop {
+            // Processes of this machine end whether AWS can be asked or not.
+            self.engine.0.sam.jobs.stop_all_of(run.id);
             self.stop_effect(place, &site, effect, receipt).await
         } else if effect.is_worked_on() {
             let aws = match self.acting(place, run, step).await {
@@ -120,11 +124,16 @@ impl Drive<'_> {
         effects::stop(&Site { aws: &aws, ..*site }, &without_lock(place, site.run), effect, receipt).await
     }
 
-    fn site<'a>(&self, place: &'a Place, run: &'a Run, step: &StepId) -> Option<(Site<'a>, &'a Effect)> {
+    fn site<'a>(&self, place: &'a Place, run: &'a Run, step: &StepId) -> Option<(Site<'a>, &'a Effect)>
+    where
+        'e: 'a,
+    {
         let progress = run.step(step)?;
         let StepKind::Effect { effect, .. } = &progress.step.kind else { return None };
         let now = self.engine.0.clock.now();
-        Some((Site { aws: &place.aws, environment: &place.environment, run, step: progress, now }, effect))
+        let engine: &'e Engine = self.engine;
+        let (aws, sam) = (&place.aws, &engine.0.sam);
+        Some((Site { aws, sam, environment: &place.environment, run, step: progress, now }, effect))
     }
 
     async fn effected(&self, step: &StepId, receipt: Receipt) -> Result<Turn, StoreError> {

@@ -26,6 +26,7 @@ use crate::domain::{
     StepStatus,
 };
 use crate::runbook;
+use crate::sam::Sam;
 use crate::store::{Claim, LockOutcome, Store, StoreError};
 
 /// How long AWS may go on failing in one step before the step has failed.
@@ -64,6 +65,8 @@ pub(super) struct Inner {
     /// The name under which this process holds leases.
     pub(super) owner: String,
     pub(super) command_word: String,
+    /// The processes of this Alch.
+    pub(super) sam: Sam,
     /// How many runs are being driven right now.
     pub(super) active: watch::Sender<usize>,
 }
@@ -77,6 +80,7 @@ impl Engine {
         environments: Vec<(Environment, Aws)>,
         owner: String,
         command_word: String,
+        sam: Sam,
     ) -> Self {
         let places = environments
             .into_iter()
@@ -84,7 +88,7 @@ impl Engine {
                 (environment.name.clone(), Place { environment, aws, interlock: Interlock::default() })
             })
             .collect();
-        Self(Arc::new(Inner { store, clock, places, owner, command_word, active: watch::Sender::new(0) }))
+        Self(Arc::new(Inner { store, clock, places, owner, command_word, sam, active: watch::Sender::new(0) }))
     }
 
     /// The store.
@@ -157,6 +161,10 @@ impl Engine {
             Ok(facts) => facts,
             Err(error) => return Ok(Err(error)),
         };
+        if let (Command::Deploy { .. }, Some(deployer)) = (command, place.environment.sam()) {
+            let Environment { stack, region, .. } = &place.environment;
+            facts.sam = Some(self.0.sam.facts(deployer, stack, region).await);
+        }
         if let Command::Restore { environment } = command {
             facts.before_rollback = self.before_last_rollback(environment).await?;
         }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::execute::{Engine, Place};
 use super::resend;
-use crate::checks::doctor;
+use crate::checks::{doctor, infrastructure};
 use crate::domain::{Check, Inspection, Run, StepId};
 use crate::store::StoreError;
 
@@ -20,13 +20,17 @@ impl Engine {
     ) -> Result<Vec<Check>, StoreError> {
         let _ = (run, step);
         match inspection {
+            Inspection::Infrastructure => {
+                let readings = place.aws.read_infrastructure(&place.environment).await;
+                Ok(infrastructure::checks(&place.environment, &readings))
+            }
             Inspection::Idempotency => Ok(resend::interlock(place, asked_at).await),
             Inspection::Doctor => {
                 // A look at so much is a large future; on the heap it is nobody's stack.
                 let readings = Box::pin(place.aws.read_doctor(&place.environment, asked_at)).await;
                 Ok(doctor::checks(&place.environment, &readings))
             }
-            Inspection::Infrastructure | Inspection::SmokeEvidence | Inspection::Dlq => Ok(Vec::new()),
+            Inspection::SmokeEvidence | Inspection::Dlq => Ok(Vec::new()),
         }
     }
 }

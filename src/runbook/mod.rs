@@ -1,9 +1,11 @@
 //! The flows: (command, observed facts, configuration) → plan. Pure; what the steps do to AWS is in [`steps`].
 
+mod deploy;
 mod enable;
 mod redrive;
 mod replay;
 mod restore;
+mod sam;
 pub mod steps;
 mod topic;
 
@@ -34,6 +36,9 @@ pub enum NoPlan {
     /// Nothing was ever rolled back here.
     #[error("there was no rollback of {0} to restore from")]
     NoRollback(String),
+    /// Nothing says how the environment is deployed to.
+    #[error("the configuration does not say how {0} is deployed to: add a table [environments.{0}.deploy]")]
+    NoDeployer(String),
     /// Something else stands against it; a sentence without its full stop.
     #[error("{0}")]
     Because(String),
@@ -74,6 +79,7 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
             "disable-all",
             StepKind::DisableAll { rules: environment.rules.clone(), bus: environment.bus.clone() },
         )],
+        Command::Deploy { .. } => deploy::steps(command, facts, environment)?,
         Command::Subscribe { endpoint, .. } => topic::subscribe(endpoint, environment),
         Command::TestAlarm { .. } => topic::test(environment),
         _ => return Err(NoPlan::NotAFlow(command.name())),
@@ -144,6 +150,7 @@ pub fn remarks(command: &Command, facts: &Facts, environment: &Environment) -> V
     match command {
         Command::ReplayStart { .. } => replay::remarks(command, facts, environment),
         Command::Redrive { .. } => redrive::remarks(command, facts, environment),
+        Command::Deploy { .. } => deploy::remarks(command, facts, environment),
         _ => Vec::new(),
     }
 }

@@ -2,14 +2,17 @@
 //! effects of other steps are in [`effects`].
 
 pub mod effects;
+mod keep;
 mod redrive;
 pub mod replay;
+mod sam;
 mod topic;
 
 use std::time::{Duration, Instant};
 
 use crate::aws::{Aws, AwsError};
 use crate::domain::{Change, Held, Rule, RuleState};
+use crate::sam::StartError;
 
 /// How often a state is read back before it is taken to be what it reads.
 const READ_BACKS: u32 = 10;
@@ -22,6 +25,9 @@ pub enum ActError {
     /// AWS refused or could not be asked.
     #[error(transparent)]
     Aws(#[from] AwsError),
+    /// A program could not be started.
+    #[error(transparent)]
+    NotStarted(#[from] StartError),
     /// AWS accepted it, but goes on reading otherwise.
     #[error("AWS accepted the change, but {rule} still reads {state} after {waited_ms} ms")]
     NotSeen {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
+use crate::domain::CheckedOut;
+
 /// How long git may take. A checkout on a slow disk with many files needs seconds.
 const GIT_TIME: Duration = Duration::from_secs(20);
 /// How many changed files are named.
@@ -31,9 +33,14 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// Whether what is built is the commit.
-    pub fn is_clean(&self) -> bool {
-        self.changed_count == 0
+    /// What of it goes into a plan.
+    pub fn checked_out(&self) -> CheckedOut {
+        CheckedOut {
+            commit: self.commit.clone(),
+            branch: self.branch.clone(),
+            changed: self.changed.clone(),
+            changed_count: u32::try_from(self.changed_count).unwrap_or(u32::MAX),
+        }
     }
 }
 
@@ -209,7 +216,7 @@ mod tests {
         std::fs::write(folder.join(".aws-sam/built"), "").unwrap();
         std::fs::write(folder.join("ignored"), "").unwrap();
         let clean = read(folder, &own()).await.unwrap();
-        assert!(clean.is_clean(), "{clean:?}");
+        assert!(clean.checked_out().is_clean(), "{clean:?}");
         assert_eq!(clean.branch.as_deref(), Some("main"));
         assert_eq!(clean.commit.len(), 40);
         assert!(clean.git_dir.is_absolute());

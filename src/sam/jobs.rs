@@ -87,6 +87,12 @@ pub enum StartError {
     /// There are too many.
     #[error("{MAX_RUNNING} processes run already")]
     TooMany,
+    /// The configuration says nothing of it any more.
+    #[error("the environment has no sam configured any more; nothing was done")]
+    NotConfigured,
+    /// What is checked out cannot be told.
+    #[error(transparent)]
+    Checkout(#[from] super::CheckoutError),
     /// The machine refused.
     #[error("{what}: {error}")]
     Io {
@@ -102,7 +108,7 @@ impl StartError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Busy(_) | Self::TooMany => true,
-            Self::Io { .. } => false,
+            Self::NotConfigured | Self::Checkout(_) | Self::Io { .. } => false,
         }
     }
 }
@@ -156,6 +162,8 @@ pub struct Jobs(Arc<Mutex<BTreeMap<Key, Job>>>);
 #[derive(Debug)]
 struct Job {
     started: Instant,
+    /// How many lines were told as news.
+    told: u64,
     state: Arc<Mutex<State>>,
     stop: CancellationToken,
     _stopped_with_the_registry: tokio_util::sync::DropGuard,
@@ -197,6 +205,7 @@ impl Jobs {
         let stop = CancellationToken::new();
         let job = Job {
             started: Instant::now(),
+            told: 0,
             state: state.clone(),
             stop: stop.clone(),
             _stopped_with_the_registry: stop.clone().drop_guard(),
@@ -224,6 +233,19 @@ impl Jobs {
             elapsed: state.end.map_or_else(|| job.started.elapsed(), |(_, elapsed)| elapsed),
             end: state.end.map(|(end, _)| end),
         })
+    }
+
+    /// The lines that were written since this was last asked, as far as they are kept, and how many there were.
+    pub fn news(&self, key: &Key) -> (Vec<String>, u64) {
+        let mut jobs = lock(&self.0);
+        let Some(job) = jobs.get_mut(key) else { return (Vec::new(), 0) };
+        let state = lock(&job.state);
+        let count = state.output.count();
+        let new = count.saturating_sub(job.told);
+        job.told = count;
+        let kept = state.output.lines().count();
+        let skip = kept.saturating_sub(usize::try_from(new).unwrap_or(usize::MAX));
+        (state.output.lines().skip(skip).map(str::to_owned).collect(), new)
     }
 
     /// Asks the process to end, with all its children. Look again to see when it has.

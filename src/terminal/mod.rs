@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod iam;
 mod run;
+mod teller;
 
 #[cfg(feature = "sandbox")]
 use std::io::Write;
@@ -42,6 +43,11 @@ fn load(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<(Config, Sec
     Ok(Config::load(&args.config, variables)?)
 }
 
+/// AWS and Slack as they are.
+fn surroundings(variables: &Variables) -> Surroundings {
+    Surroundings { variables: variables.clone(), ..Surroundings::default() }
+}
+
 async fn serve(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
     let (config, secrets) = load(args, variables)?;
     let transport = config.transport(&secrets)?;
@@ -53,7 +59,7 @@ async fn serve(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<ExitC
     }
     let address = config.server.address().context("server.listen is not an address")?;
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    let app = App::build(config, &secrets, Clock::system(), Surroundings::default()).await?;
+    let app = App::build(config, &secrets, Clock::system(), surroundings(variables)).await?;
     tracing::info!(address = %listener.local_addr()?, "serving");
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));

@@ -8,19 +8,16 @@ use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
+use super::teller::Teller;
 use crate::app::{App, Surroundings};
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::command::{self, Context};
 use crate::config::{Config, Secrets, Variables};
-use crate::control::{self, Ask, Tell};
-use crate::domain::{ApprovalRule, Command, Outcome};
+use crate::control::{self, Ask};
+use crate::domain::{ApprovalRule, Command};
 use crate::slack::view;
 use crate::store::{StoreError, sqlite_path};
-
-/// Exit statuses beside success.
-const FAILED: u8 = 1;
-const NOT_PROVEN: u8 = 3;
 
 pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
     let (config, mut secrets) = super::load(&args.config, variables)?;
@@ -30,7 +27,7 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
         Ok(parsed) => parsed.command,
         Err(refusal) => {
             eprintln!("{}", view::plain(&refusal.to_string()));
-            return Ok(ExitCode::from(FAILED));
+            return Ok(Teller::new(args.json, text).over());
         }
     };
     let go_on = match named_rollback(&command, &config) {
@@ -39,30 +36,32 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
     };
     if !go_on {
         eprintln!("Nothing was changed.");
-        return Ok(ExitCode::from(FAILED));
+        return Ok(Teller::new(args.json, text).over());
     }
     let user = variables.get("USER").or(variables.get("LOGNAME")).cloned().unwrap_or_else(|| "unknown".to_owned());
+    let mut teller = Teller::new(args.json, text.clone());
     let ask = Ask { text, user, queue: args.queue };
-    let mut teller = Teller { json: args.json, end: None };
-    let built = App::build(config.clone(), &secrets, Clock::system(), Surroundings::default()).await;
+    let around = super::surroundings(variables);
+    let built = App::build(config.clone(), &secrets, Clock::system(), around.clone()).await;
     let app = match built {
         Ok(app) => app,
         Err(error) => match error.downcast_ref::<StoreError>() {
             Some(StoreError::InUse(database)) => {
                 // A server has the database: it is asked to do it.
-                control::ask_there(&control::path_beside(database), &ask, |tell| teller.tell(&tell)).await?;
-                return Ok(teller.code());
+                let asked = control::ask_there(&control::path_beside(database), &ask, |tell| teller.tell(&tell)).await;
+                let code = teller.over();
+                return asked.map(|()| code);
             }
             Some(_) if matches!(command, Command::Rollback { .. }) => {
                 eprintln!("alch: {error:#}");
                 eprintln!("alch: rolling back without it; the journal of this run is kept apart");
-                build_apart(config, &mut secrets).await?
+                build_apart(config, &mut secrets, around).await?
             }
             _ => return Err(error),
         },
     };
     here(&app, ask, &mut teller).await;
-    Ok(teller.code())
+    Ok(teller.over())
 }
 
 /// In this process: with an engine and an outbox of its own.
@@ -79,7 +78,7 @@ async fn here(app: &App, ask: Ask, teller: &mut Teller) {
 }
 
 /// When the database cannot be opened, a rollback still has a journal: beside the place where a database would be.
-async fn build_apart(config: Config, secrets: &mut Secrets) -> anyhow::Result<App> {
+async fn build_apart(config: Config, secrets: &mut Secrets, around: Surroundings) -> anyhow::Result<App> {
     let wanted = sqlite_path(secrets.database_url.expose_secret());
     let folder = wanted.as_deref().and_then(std::path::Path::parent).map_or_else(std::env::temp_dir, ToOwned::to_owned);
     let name = format!("alch-rollback-{}.db", Clock::system().now().as_second());
@@ -87,7 +86,7 @@ async fn build_apart(config: Config, secrets: &mut Secrets) -> anyhow::Result<Ap
     let mut last = None;
     for place in places {
         secrets.database_url = SecretString::from(format!("sqlite:{}", place.display()));
-        match App::build(config.clone(), secrets, Clock::system(), Surroundings::default()).await {
+        match App::build(config.clone(), secrets, Clock::system(), around.clone()).await {
             Ok(app) => {
                 eprintln!("alch: the journal of this run is in {}", place.display());
                 return Ok(app);
@@ -125,34 +124,6 @@ fn confirmed(command: &Command) -> anyhow::Result<bool> {
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-struct Teller {
-    json: bool,
-    end: Option<(Option<Outcome>, bool)>,
-}
-
-impl Teller {
-    fn tell(&mut self, tell: &Tell) {
-        match tell {
-            Tell::Event { event, line } if self.json => {
-                let _ = line;
-                println!("{}", serde_json::to_string(event).unwrap_or_default());
-            }
-            Tell::Event { line, .. } => println!("{line}"),
-            Tell::Say { text } if self.json => println!("{}", serde_json::json!({ "say": text })),
-            Tell::Say { text } => println!("{text}"),
-            Tell::End { outcome, succeeded } => self.end = Some((*outcome, *succeeded)),
-        }
-    }
-
-    fn code(&self) -> ExitCode {
-        match self.end {
-            Some((_, true)) => ExitCode::SUCCESS,
-            Some((Some(Outcome::Unproven), false)) => ExitCode::from(NOT_PROVEN),
-            Some((_, false)) | None => ExitCode::from(FAILED),
-        }
-    }
 }
 
 #[cfg(test)]

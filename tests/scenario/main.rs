@@ -16,6 +16,7 @@ mod production;
 mod record;
 mod replay;
 mod rollback;
+mod sam;
 mod sessions;
 mod soak;
 mod step_up;

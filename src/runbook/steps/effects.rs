@@ -3,15 +3,18 @@
 
 use jiff::Timestamp;
 
-use super::{ActError, redrive, replay, topic};
+use super::{ActError, keep, redrive, replay, sam, topic};
 use crate::aws::{Aws, AwsError};
 use crate::domain::{Check, Effect, Environment, Held, Progress, Receipt, Run, StepProgress, StepStatus};
+use crate::sam::Sam;
 
 /// Where and for whom an effect is.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
     /// The environment's clients.
     pub aws: &'a Aws,
+    /// The processes of this Alch.
+    pub sam: &'a Sam,
     /// The environment as configured.
     pub environment: &'a Environment,
     /// The run, as its journal tells it.
@@ -66,8 +69,10 @@ const NOT_BUILT: &str = "this version of Alch cannot do it yet; nothing was done
 pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found, AwsError> {
     let _ = (site, first);
     match effect {
-        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => refused(),
-        Effect::SamBuild | Effect::SamDeploy { .. } => refused(),
+        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } => refused(),
+        Effect::KeepRules { bus, rules } => keep::find(site, bus, rules).await,
+        Effect::SamBuild { checkout } => Ok(sam::find_build(site, checkout, first).await),
+        Effect::SamDeploy { stack, checkout } => sam::find_deploy(site, stack, checkout, first).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => refused(),
         Effect::StartReplay { order, .. } => replay::find(site, order).await,
         Effect::Redrive { queue, bus, limit } => {
@@ -85,8 +90,10 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
 pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Receipt, ActError> {
     let _ = (site, held);
     match effect {
-        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => nothing(),
-        Effect::SamBuild | Effect::SamDeploy { .. } => nothing(),
+        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } => nothing(),
+        Effect::KeepRules { bus, rules } => keep::act(site, held, bus, rules).await,
+        Effect::SamBuild { checkout } => sam::build(site, checkout).await,
+        Effect::SamDeploy { stack, checkout } => sam::deploy(site, held, stack, checkout).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => nothing(),
         Effect::StartReplay { order, .. } => replay::act(site, held, order).await,
         Effect::Redrive { queue, bus, limit } => redrive::act(redrive::Redrive { queue, bus, limit: *limit }),
@@ -102,8 +109,10 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
 pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Result<Observation, AwsError> {
     let _ = (site, receipt);
     match effect {
-        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => over(),
-        Effect::SamBuild | Effect::SamDeploy { .. } => over(),
+        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } => over(),
+        Effect::KeepRules { .. } => Ok(keep::observe(receipt)),
+        Effect::SamBuild { checkout } => Ok(sam::observe_build(site, checkout).await),
+        Effect::SamDeploy { stack, checkout } => sam::observe_deploy(site, stack, checkout).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
         Effect::StartReplay { .. } => replay::observe(site).await,
         // A redrive is worked on.
@@ -130,7 +139,7 @@ pub async fn work(
         Effect::ExecuteChangeSet { .. }
         | Effect::RecoverStack { .. }
         | Effect::KeepRules { .. }
-        | Effect::SamBuild
+        | Effect::SamBuild { .. }
         | Effect::SamDeploy { .. }
         | Effect::Invoke { .. }
         | Effect::UpdateCode { .. }
@@ -154,8 +163,10 @@ pub async fn stop(
 ) -> Result<Observation, AwsError> {
     let _ = (site, held, receipt);
     match effect {
-        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } | Effect::KeepRules { .. } => over(),
-        Effect::SamBuild | Effect::SamDeploy { .. } => over(),
+        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } => over(),
+        Effect::KeepRules { .. } => Ok(keep::observe(receipt)),
+        Effect::SamBuild { .. } => sam::stop(site, None).await,
+        Effect::SamDeploy { stack, .. } => sam::stop(site, Some(stack)).await,
         Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
         Effect::StartReplay { .. } => replay::stop(site, held).await,
         Effect::Redrive { .. } => Ok(redrive::stop(site)),

@@ -74,6 +74,7 @@ impl State {
             name: spec.stack.clone(),
             template: deploy::template_of(&spec.version),
             label: Some(spec.version.clone()),
+            standing: None,
             created: now,
             updated: now,
         });

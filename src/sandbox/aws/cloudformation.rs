@@ -70,6 +70,12 @@ fn stack_value(stack: &Stack) -> Value {
         "DisableRollback": false,
         "Tags": tags,
     });
+    if let Some((status, reason)) = &stack.standing {
+        value["StackStatus"] = json!(status);
+        if let Some(reason) = reason {
+            value["StackStatusReason"] = json!(reason);
+        }
+    }
     if is_updated {
         value["LastUpdatedTime"] = json!(stack.updated.to_string());
     }

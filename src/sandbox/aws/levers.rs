@@ -70,6 +70,20 @@ impl World {
         target.map(|target| target.arn = arn.to_owned()).is_some()
     }
 
+    /// Has somebody update a stack, by whatever means: from now on it stands so, and it was changed now; says whether there
+    /// is such a stack.
+    pub fn touch_stack(&self, stack: &str, status: &str, reason: Option<&str>) -> bool {
+        let now = self.clock().now();
+        let mut inner = self.ticked();
+        let stack = inner.state.formations.iter_mut().find(|known| known.name == stack);
+        stack
+            .map(|stack| {
+                stack.standing = Some((status.to_owned(), reason.map(str::to_owned)));
+                stack.updated = now;
+            })
+            .is_some()
+    }
+
     /// What lies in a queue, or `None` if there is no such queue.
     pub fn queue_depth(&self, queue: &str) -> Option<QueueDepth> {
         let mut inner = self.ticked();

@@ -268,6 +268,9 @@ pub struct Stack {
     pub template: String,
     /// Its tag `version`.
     pub label: Option<String>,
+    /// How it stands and why, when that is not how it was made or updated.
+    #[serde(default)]
+    pub standing: Option<(String, Option<String>)>,
     pub created: Timestamp,
     pub updated: Timestamp,
 }

@@ -542,6 +542,7 @@ pub fn in_context<T>(view: impl FnOnce(&ViewContext<'_>) -> T) -> T {
         safeguards: Safeguards::default(),
         notify: Notify::default(),
         promote_from: None,
+        deploy: None,
     };
     let group = |id: &str| vec![Principal(id.to_owned())];
     let prod = Environment {
