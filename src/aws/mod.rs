@@ -4,6 +4,7 @@
 mod access;
 mod alarms;
 mod arn;
+mod change_sets;
 mod checklist;
 mod clients;
 mod doctor;

@@ -57,6 +57,20 @@ pub(super) const GET_TEMPLATE: &Operation =
     &Operation::read("CloudFormation", "GetTemplate", "cloudformation:GetTemplate");
 pub(super) const DESCRIBE_STACKS: &Operation =
     &Operation::read("CloudFormation", "DescribeStacks", "cloudformation:DescribeStacks");
+pub(super) const CREATE_CHANGE_SET: &Operation =
+    &Operation::change("CloudFormation", "CreateChangeSet", "cloudformation:CreateChangeSet");
+pub(super) const DESCRIBE_CHANGE_SET: &Operation =
+    &Operation::read("CloudFormation", "DescribeChangeSet", "cloudformation:DescribeChangeSet");
+pub(super) const DELETE_CHANGE_SET: &Operation =
+    &Operation::change("CloudFormation", "DeleteChangeSet", "cloudformation:DeleteChangeSet");
+pub(super) const EXECUTE_CHANGE_SET: &Operation =
+    &Operation::change("CloudFormation", "ExecuteChangeSet", "cloudformation:ExecuteChangeSet");
+pub(super) const DESCRIBE_STACK_EVENTS: &Operation =
+    &Operation::read("CloudFormation", "DescribeStackEvents", "cloudformation:DescribeStackEvents");
+pub(super) const ROLLBACK_STACK: &Operation =
+    &Operation::change("CloudFormation", "RollbackStack", "cloudformation:RollbackStack");
+pub(super) const CONTINUE_UPDATE_ROLLBACK: &Operation =
+    &Operation::change("CloudFormation", "ContinueUpdateRollback", "cloudformation:ContinueUpdateRollback");
 pub(super) const PUBLISH: &Operation = &Operation::change("SNS", "Publish", "sns:Publish");
 pub(super) const GET_TOPIC_ATTRIBUTES: &Operation =
     &Operation::read("SNS", "GetTopicAttributes", "sns:GetTopicAttributes");

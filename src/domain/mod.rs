@@ -1,6 +1,7 @@
 //! The words of the design as plain values: what every other module talks about. No I/O, no clock.
 
 mod approval;
+mod change_set;
 mod check;
 mod command;
 mod dead_letters;
@@ -24,6 +25,7 @@ mod subscription;
 mod version;
 
 pub use approval::{Approval, PlannedApproval, Round, Subject};
+pub use change_set::{ChangeSet, ChangeSetOrder, ChangeSetState, Replacement, ResourceChange, StackEvent};
 pub use check::{Check, Evidence, Verdict};
 pub use command::{Answer, AuditFormat, CodeRollback, Command, Selection};
 pub use dead_letters::DeadLetterGroup;
