@@ -49,6 +49,8 @@ pub enum AwsErrorKind {
     Interrupted,
     /// No answer in time. The request may have been carried out.
     Timeout,
+    /// What was asked for is still being made.
+    NotReady,
     /// AWS failed. The request may have been carried out.
     ServerError,
     /// The credentials belong to another account than the configuration names.
@@ -87,6 +89,11 @@ impl AwsError {
         Self::new(operation, AwsErrorKind::NotFound).about(subject)
     }
 
+    /// CloudFormation is still working out a change set.
+    pub(crate) fn not_ready(name: &str) -> Self {
+        Self::new(super::operation::DESCRIBE_CHANGE_SET, AwsErrorKind::NotReady).about(name)
+    }
+
     pub(super) fn about(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
@@ -99,6 +106,7 @@ impl AwsError {
             | AwsErrorKind::Conflict
             | AwsErrorKind::Unreachable
             | AwsErrorKind::Interrupted
+            | AwsErrorKind::NotReady
             | AwsErrorKind::Timeout
             | AwsErrorKind::ServerError => true,
             AwsErrorKind::AccessDenied { .. }
@@ -119,6 +127,7 @@ impl AwsError {
             && match &self.kind {
                 AwsErrorKind::Interrupted | AwsErrorKind::Timeout | AwsErrorKind::ServerError => true,
                 AwsErrorKind::Throttled
+                | AwsErrorKind::NotReady
                 | AwsErrorKind::AccessDenied { .. }
                 | AwsErrorKind::NotFound
                 | AwsErrorKind::Managed
@@ -288,6 +297,9 @@ impl fmt::Display for AwsError {
             }
             AwsErrorKind::Unreachable => write!(f, "{service} could not be reached for {name}{on}; nothing was sent")?,
             AwsErrorKind::Interrupted => write!(f, "the connection to {service} broke during {name}{on}")?,
+            AwsErrorKind::NotReady => {
+                write!(f, "{service} is still working out {}", self.subject.as_deref().unwrap_or("it"))?;
+            }
             AwsErrorKind::Timeout => write!(f, "{service} did not answer {name}{on} in time")?,
             AwsErrorKind::ServerError => write!(f, "{service} failed on its side during {name}{on}")?,
             AwsErrorKind::WrongAccount { expected, actual } => write!(

@@ -221,6 +221,7 @@ fn is_for_the_policies(error: &AwsError) -> bool {
         | AwsErrorKind::CredentialsExpired
         | AwsErrorKind::Unreachable
         | AwsErrorKind::Interrupted
+        | AwsErrorKind::NotReady
         | AwsErrorKind::Timeout
         | AwsErrorKind::WrongAccount { .. }
         | AwsErrorKind::WrongEnvironment { .. } => false,

@@ -80,6 +80,22 @@ impl Aws {
         Ok(Answer { value: described.outputs().iter().filter_map(pair).collect(), request_ids: ids(&output) })
     }
 
+    /// The stack's parameters by key (DescribeStacks); CloudFormation masks those that are secret.
+    ///
+    /// # Errors
+    /// When AWS cannot be asked, or there is no such stack.
+    pub async fn stack_parameters(&self, stack: &str) -> Result<BTreeMap<String, String>, AwsError> {
+        let call = self.clients().cloudformation.describe_stacks().stack_name(stack);
+        let output = call.send().await.map_err(|error| AwsError::from_sdk(DESCRIBE_STACKS, &error).about(stack))?;
+        let described = output.stacks().first().ok_or_else(|| AwsError::missing(DESCRIBE_STACKS, stack))?;
+        let given = described.parameters().iter();
+        Ok(given
+            .filter_map(|one| {
+                Some((one.parameter_key()?.to_owned(), one.parameter_value().unwrap_or_default().to_owned()))
+            })
+            .collect())
+    }
+
     /// How a stack stands (DescribeStacks); none when there is no such stack.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp, Zoned};
 
 use crate::domain::{
-    Actor, AlarmChange, AlarmStatus, ApprovalRule, Check, Command, Environment, Evidence, Hold, HoldKind, Plan, Rule,
+    Actor, AlarmChange, AlarmStatus, ApprovalRule, Check, Command, Effect, Environment, Evidence, Hold, HoldKind, Plan, Rule,
     Run, StepKind, Verdict, Version,
 };
 use crate::window::{self, DoesNotFit};
@@ -92,6 +92,17 @@ fn enables(plan: &Plan) -> bool {
         .any(|step| matches!(&step.kind, StepKind::SetRule { from, to, .. } if to.is_enabled() && !from.is_enabled()))
 }
 
+/// Whether the plan changes what is deployed.
+fn deploys(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| match &step.kind {
+        StepKind::Effect { effect, .. } => matches!(
+            effect,
+            Effect::ExecuteChangeSet { .. } | Effect::SamDeploy { .. } | Effect::UpdateCode { .. }
+        ),
+        _ => false,
+    })
+}
+
 /// Asks the safeguards. A verdict worse than inconclusive keeps the plan from being carried out.
 pub fn checks(question: &Question<'_>, readings: &Readings) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -105,7 +116,7 @@ pub fn checks(question: &Question<'_>, readings: &Readings) -> Vec<Check> {
             rehearsal::check(question, readings).row("rehearsal", format!("Rollback rehearsed in {source}")),
         ]);
     }
-    if question.environment.approval == ApprovalRule::Required && enables(question.plan) {
+    if question.environment.approval == ApprovalRule::Required && (enables(question.plan) || deploys(question.plan)) {
         if !applies(question.environment, &question.plan.command) {
             checks.push(not_asked(question).row("promotion", "Soak and the other safeguards of a promotion"));
         }

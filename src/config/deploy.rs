@@ -21,6 +21,27 @@ pub(super) fn check(deploy: &Deploy, at: &KeyPath, findings: &mut Findings) {
         "the deployer is sam, and nothing says from where",
         "Add a table with checkout and config_env.",
     );
+    findings.require(
+        deploy.deployer != Deployer::Changeset || deploy.changeset.is_some(),
+        at.key("changeset"),
+        "the deployer is changeset, and nothing says where the templates are",
+        "Add a table with template, such as s3://bucket/prefix/{version}.yaml.",
+    );
+    if let Some(changeset) = &deploy.changeset {
+        let at = at.key("changeset");
+        findings.require(
+            changeset.template.contains("{version}") && changeset.template_url("1.0", "us-east-1").is_some(),
+            at.key("template"),
+            "this names no template of a version in S3",
+            "Write it like s3://bucket/prefix/{version}.yaml.",
+        );
+        findings.require(
+            changeset.timeout.is_positive() && changeset.timeout <= SignedDuration::from_hours(24),
+            at.key("timeout"),
+            "this is no time for a stack to settle",
+            "Write a time like 1h; a day is the most.",
+        );
+    }
     if let Some(sam) = &deploy.sam {
         check_sam(sam, &at.key("sam"), findings);
     }

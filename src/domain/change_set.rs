@@ -130,6 +130,25 @@ impl ResourceChange {
     }
 }
 
+/// What is known for a deployment by change set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeSetFacts {
+    /// The version that is meant.
+    pub version: String,
+    /// The change set's name.
+    #[serde(default)]
+    pub name: String,
+    /// The change set; none when there is a problem.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub set: Option<ChangeSet>,
+    /// The stack's status before; none when there was no stack.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub status: Option<String>,
+    /// Why it cannot be deployed, for people; a sentence without its full stop.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub problem: Option<String>,
+}
+
 /// Something that happened to a stack or to a resource of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StackEvent {

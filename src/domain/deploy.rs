@@ -1,5 +1,7 @@
 //! How an environment is deployed to, as configured, and what of a checkout goes into a plan.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Deploy {
     /// By what.
     pub deployer: Deployer,
+    /// For `changeset`: which template, and how.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub changeset: Option<ChangesetDeployer>,
     /// For `sam`: from where, and how.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sam: Option<SamDeployer>,
@@ -22,6 +27,47 @@ pub enum Deployer {
     Changeset,
     /// AWS's SAM CLI, from a checkout.
     Sam,
+}
+
+/// Change sets of packaged templates as the deployer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangesetDeployer {
+    /// Where the templates are, with `{version}` in its place: `s3://bucket/prefix/{version}.yaml`.
+    pub template: String,
+    /// The template's parameters. Those that the stack has and that are not named keep their values.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// What the template may do beside ordinary resources.
+    #[serde(default = "capabilities")]
+    pub capabilities: Vec<String>,
+    /// The role that CloudFormation acts in; the stack's own, or the operator's rights, when not given.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub role_arn: Option<String>,
+    /// How long the stack may take to settle.
+    #[serde(default = "an_hour")]
+    pub timeout: SignedDuration,
+}
+
+impl ChangesetDeployer {
+    /// The https address of a version's template in S3, as CloudFormation takes it in the region. None when version or
+    /// template make none.
+    pub fn template_url(&self, version: &str, region: &str) -> Option<String> {
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+/".contains(&byte));
+        let (bucket, key) = self.template.strip_prefix("s3://")?.split_once('/')?;
+        let key = key.replace("{version}", version);
+        let whole = !version.is_empty() && !version.contains("..") && is_plain(version) && is_plain(&key);
+        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        whole.then(|| format!("https://{bucket}.s3.{region}.{suffix}/{}", key.replace('+', "%2B")))
+    }
+}
+
+fn capabilities() -> Vec<String> {
+    ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"].map(str::to_owned).to_vec()
+}
+
+fn an_hour() -> SignedDuration {
+    SignedDuration::from_hours(1)
 }
 
 /// `sam` as the deployer.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckedOut, ReplayOrder, Rule, RuleState};
+use super::{CheckedOut, ReplayOrder, ResourceChange, Rule, RuleState};
 
 /// One effect. What identifies it (a name, a token) follows from run and step, so that a repeat finds what was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,8 +15,12 @@ pub enum Effect {
     ExecuteChangeSet {
         /// The stack.
         stack: String,
-        /// The change set's name.
+        /// The change set's id.
         change_set: String,
+        /// The version that it brings.
+        version: String,
+        /// What it would change.
+        changes: Vec<ResourceChange>,
     },
     /// CloudFormation `ContinueUpdateRollback` or `RollbackStack`, whichever the stack's state asks for.
     RecoverStack {
@@ -193,6 +197,11 @@ pub enum Detail {
     Deployed {
         /// What was checked out.
         checkout: CheckedOut,
+    },
+    /// The version of a stack that a change set brought.
+    Version {
+        /// What people call it.
+        version: String,
     },
     /// A message that was published to a topic.
     Published {

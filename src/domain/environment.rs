@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Deploy, Deployer, Principal, Role, SamDeployer};
+use super::{ChangesetDeployer, Command, Deploy, Deployer, Principal, Role, SamDeployer};
 
 /// `dev`, `prod`, …: one deployment of the system that Alch looks after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +107,11 @@ impl Environment {
     /// SAM, where that deploys.
     pub fn sam(&self) -> Option<&SamDeployer> {
         self.deploy.as_ref().filter(|deploy| deploy.deployer == Deployer::Sam)?.sam.as_ref()
+    }
+
+    /// Change sets as the deployer, where they are.
+    pub fn changeset(&self) -> Option<&ChangesetDeployer> {
+        self.deploy.as_ref().filter(|deploy| deploy.deployer == Deployer::Changeset)?.changeset.as_ref()
     }
 
     /// Whether the whole of the safeguards is asked for a command of this name.

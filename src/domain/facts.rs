@@ -114,6 +114,12 @@ pub struct Facts {
     /// For `deploy` where `sam` deploys: what is checked out.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sam: Option<super::SamFacts>,
+    /// For a deployment by change set.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub change_set: Option<Box<super::ChangeSetFacts>>,
+    /// For `recover`: the stack's status; none when there is no stack.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stack_status: Option<String>,
     /// For `replay`: the archive and the window.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replay: Option<Box<super::ReplayFacts>>,

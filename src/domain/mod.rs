@@ -25,11 +25,13 @@ mod subscription;
 mod version;
 
 pub use approval::{Approval, PlannedApproval, Round, Subject};
-pub use change_set::{ChangeSet, ChangeSetOrder, ChangeSetState, Replacement, ResourceChange, StackEvent};
+pub use change_set::{
+    ChangeSet, ChangeSetFacts, ChangeSetOrder, ChangeSetState, Replacement, ResourceChange, StackEvent,
+};
 pub use check::{Check, Evidence, Verdict};
 pub use command::{Answer, AuditFormat, CodeRollback, Command, Selection};
 pub use dead_letters::DeadLetterGroup;
-pub use deploy::{CheckedOut, Deploy, Deployer, SamDeployer, SamFacts};
+pub use deploy::{ChangesetDeployer, CheckedOut, Deploy, Deployer, SamDeployer, SamFacts};
 pub use effect::{Detail, Effect, Inspection, Progress, Receipt};
 pub use environment::{
     ApprovalMode, ApprovalRule, Approvals, Blackout, CommandApprovals, Environment, GateLimits, Notify, OnGateFailure,

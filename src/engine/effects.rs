@@ -3,7 +3,7 @@
 
 use super::execute::{Drive, Engine, Place, Turn};
 use crate::aws::AwsError;
-use crate::domain::{Effect, Event, Held, Receipt, Run, StepId, StepKind, StepStatus};
+use crate::domain::{Effect, Event, Held, Receipt, Run, RunId, StepId, StepKind, StepStatus};
 use crate::runbook::steps::ActError;
 use crate::runbook::steps::effects::{self, Found, Observation, Site};
 use crate::store::StoreError;
@@ -12,6 +12,11 @@ use crate::store::StoreError;
 /// taken the environment from it.
 fn without_lock<'a>(place: &'a Place, run: &Run) -> Held<'a> {
     Held::granted(&place.environment.name, Some(run.id))
+}
+
+/// For what is prepared while planning and changes nothing of the environment: a change set.
+pub(super) fn preparing(place: &Place, run: Option<RunId>) -> Held<'_> {
+    Held::granted(&place.environment.name, run)
 }
 
 impl<'e> Drive<'e> {

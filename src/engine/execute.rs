@@ -41,7 +41,7 @@ pub(super) const DATABASE_RETRY: Duration = Duration::from_secs(1);
 const PANIC_RETRY: Duration = Duration::from_secs(10);
 /// How many runs back that changed rules the last wanted state of one is looked for. Runs that only looked do not count:
 /// a soak alone makes one an hour.
-const HISTORY: i64 = 100;
+pub(super) const HISTORY: i64 = 100;
 
 /// An environment with its AWS.
 #[derive(Debug)]
@@ -164,6 +164,16 @@ impl Engine {
         if let (Command::Deploy { .. }, Some(deployer)) = (command, place.environment.sam()) {
             let Environment { stack, region, .. } = &place.environment;
             facts.sam = Some(self.0.sam.facts(deployer, stack, region).await);
+        }
+        match Box::pin(self.change_set_facts(place, wish)).await? {
+            Ok(known) => facts.change_set = known.map(Box::new),
+            Err(error) => return Ok(Err(error)),
+        }
+        if let Command::Recover { .. } = command {
+            match place.aws.stack_state(&place.environment.stack).await {
+                Ok(state) => facts.stack_status = state.map(|state| state.status),
+                Err(error) => return Ok(Err(error)),
+            }
         }
         if let Command::Restore { environment } = command {
             facts.before_rollback = self.before_last_rollback(environment).await?;

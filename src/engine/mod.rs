@@ -6,6 +6,7 @@
 
 mod act;
 mod approval;
+mod change_set;
 mod conclude;
 mod drift;
 mod effects;

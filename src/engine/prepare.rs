@@ -47,7 +47,6 @@ pub(super) struct Wish<'a> {
     pub(super) command: &'a Command,
     pub(super) actor: &'a Actor,
     /// The run that it is for; none for a preview.
-    #[expect(dead_code, reason = "a deployment's change set is named after its run")]
     pub(super) run: Option<&'a Run>,
     pub(super) start: Timestamp,
 }

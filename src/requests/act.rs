@@ -115,9 +115,10 @@ impl Requests {
                 self.subscriptions(&asked, &environment).await.map(Response::Say)
             }
             (Command::MonitorStop { environment }, _) => self.stop_monitor(asked, &environment).await,
-            (Command::Versions { .. }, _) => {
-                Ok(Response::Refuse(view::refusal("This version of Alch cannot do that yet.")))
-            }
+            (Command::Versions { .. }, _) => match environment {
+                Some(environment) => self.versions(environment).await,
+                None => Err(StoreError::NoRun),
+            },
             (Command::ReplayStart { environment, .. }, _) => Ok(self.replay_needs_times(&environment)),
             (Command::ReplayStatus { .. }, _) => match environment {
                 Some(environment) => self.replays(environment, false).await,

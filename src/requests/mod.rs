@@ -22,6 +22,7 @@ mod rollback;
 mod second_factor;
 mod steer;
 mod subscriptions;
+mod versions;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};

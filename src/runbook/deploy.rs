@@ -5,13 +5,17 @@ use super::{NoPlan, sam, step};
 use jiff::SignedDuration;
 
 use crate::domain::{
-    Command, Deployer, Effect, Environment, Facts, Inspection, Remark, Rule, RuleState, Step, StepKind,
+    ChangeSetFacts, ChangeSetState, ChangesetDeployer, Command, Deployer, Effect, Environment, Facts, Inspection,
+    Remark, ResourceChange, Rule, RuleState, Step, StepKind,
 };
 
 /// What people have to know before it is deployed.
 pub(super) fn remarks(command: &Command, facts: &Facts, environment: &Environment) -> Vec<Remark> {
-    let Some(deployer) = environment.sam() else { return Vec::new() };
-    let mut remarks = sam::remarks(facts, deployer);
+    let mut remarks = match (environment.sam(), &facts.change_set) {
+        (Some(deployer), _) => sam::remarks(facts, deployer),
+        (None, Some(known)) => change_set_remarks(known),
+        (None, None) => return Vec::new(),
+    };
     remarks.push(if leaves_rules(command) {
         Remark::warned("Rules are left as the template says: one that says ENABLED turns on what is off now.")
     } else {
@@ -25,6 +29,8 @@ pub(super) fn remarks(command: &Command, facts: &Facts, environment: &Environmen
     remarks
 }
 
+/// How often it is looked how far a stack is: CloudFormation's events come no faster.
+const STACK_POLL: SignedDuration = SignedDuration::from_secs(5);
 /// How often a step looks that is over at once.
 const POLL: SignedDuration = SignedDuration::from_secs(1);
 /// How long setting rules may take.
@@ -36,7 +42,9 @@ pub(super) fn steps(command: &Command, facts: &Facts, environment: &Environment)
     let deploy = environment.deploy.as_ref().ok_or_else(no_deployer)?;
     let mut steps = match deploy.deployer {
         Deployer::Sam => sam::steps(command, facts, environment, deploy.sam.as_ref().ok_or_else(no_deployer)?)?,
-        Deployer::Changeset => return Err(no_deployer()),
+        Deployer::Changeset => {
+            change_set_steps(facts, environment, deploy.changeset.as_ref().ok_or_else(no_deployer)?)?
+        }
     };
     // The rules first: as long as they are on that were off, they act.
     if !leaves_rules(command) {
@@ -45,6 +53,42 @@ pub(super) fn steps(command: &Command, facts: &Facts, environment: &Environment)
     }
     steps.push(step("infrastructure", StepKind::Inspect { inspection: Inspection::Infrastructure }));
     Ok(steps)
+}
+
+/// Executing the change set that was made; nothing where it is empty.
+fn change_set_steps(facts: &Facts, environment: &Environment, by: &ChangesetDeployer) -> Result<Vec<Step>, NoPlan> {
+    let unread = || NoPlan::Because("no change set could be made".to_owned());
+    let known = facts.change_set.as_ref().ok_or_else(unread)?;
+    if let Some(problem) = &known.problem {
+        return Err(NoPlan::Because(problem.clone()));
+    }
+    let set = known.set.as_ref().ok_or_else(unread)?;
+    if set.state == ChangeSetState::Empty {
+        return Ok(Vec::new());
+    }
+    let effect = Effect::ExecuteChangeSet {
+        stack: environment.stack.clone(),
+        change_set: set.id.clone(),
+        version: known.version.clone(),
+        changes: set.changes.clone(),
+    };
+    Ok(vec![step("execute", StepKind::Effect { effect, poll: STACK_POLL, patience: by.timeout })])
+}
+
+/// What of a change set has to be noticed.
+fn change_set_remarks(known: &ChangeSetFacts) -> Vec<Remark> {
+    let Some(set) = &known.set else { return Vec::new() };
+    if set.state == ChangeSetState::Empty {
+        return vec![Remark::said(format!(
+            "The change set of {} is empty: the stack is already so, and nothing is executed.",
+            known.version
+        ))];
+    }
+    set.changes
+        .iter()
+        .filter_map(ResourceChange::warning)
+        .map(|warning| Remark::warned(format!("{warning}.")))
+        .collect()
 }
 
 fn leaves_rules(command: &Command) -> bool {

@@ -2,6 +2,7 @@
 
 mod deploy;
 mod enable;
+mod recover;
 mod redrive;
 mod replay;
 mod restore;
@@ -12,8 +13,8 @@ mod topic;
 use jiff::SignedDuration;
 
 use crate::domain::{
-    ApprovalMode, Command, Destination, Environment, Facts, Inspection, PLAN_VERSION, Plan, PlannedApproval, Remark,
-    Rule, RuleState, Selection, Step, StepId, StepKind,
+    ApprovalMode, CodeRollback, Command, Destination, Environment, Facts, Inspection, PLAN_VERSION, Plan,
+    PlannedApproval, Remark, Rule, RuleState, Selection, Step, StepId, StepKind,
 };
 
 /// How long an environment is monitored when nobody says.
@@ -79,7 +80,10 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
             "disable-all",
             StepKind::DisableAll { rules: environment.rules.clone(), bus: environment.bus.clone() },
         )],
-        Command::Deploy { .. } => deploy::steps(command, facts, environment)?,
+        Command::Deploy { .. } | Command::CodeRollback { by: CodeRollback::Stack, .. } => {
+            deploy::steps(command, facts, environment)?
+        }
+        Command::Recover { .. } => recover::steps(facts, environment)?,
         Command::Subscribe { endpoint, .. } => topic::subscribe(endpoint, environment),
         Command::TestAlarm { .. } => topic::test(environment),
         _ => return Err(NoPlan::NotAFlow(command.name())),
@@ -150,7 +154,9 @@ pub fn remarks(command: &Command, facts: &Facts, environment: &Environment) -> V
     match command {
         Command::ReplayStart { .. } => replay::remarks(command, facts, environment),
         Command::Redrive { .. } => redrive::remarks(command, facts, environment),
-        Command::Deploy { .. } => deploy::remarks(command, facts, environment),
+        Command::Deploy { .. } | Command::CodeRollback { by: CodeRollback::Stack, .. } => {
+            deploy::remarks(command, facts, environment)
+        }
         _ => Vec::new(),
     }
 }

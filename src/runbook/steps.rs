@@ -6,6 +6,7 @@ mod keep;
 mod redrive;
 pub mod replay;
 mod sam;
+mod stack;
 mod topic;
 
 use std::time::{Duration, Instant};

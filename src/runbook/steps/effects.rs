@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{ActError, keep, redrive, replay, sam, topic};
+use super::{ActError, keep, stack, redrive, replay, sam, topic};
 use crate::aws::{Aws, AwsError};
 use crate::domain::{Check, Effect, Environment, Held, Progress, Receipt, Run, StepProgress, StepStatus};
 use crate::sam::Sam;
@@ -69,7 +69,10 @@ const NOT_BUILT: &str = "this version of Alch cannot do it yet; nothing was done
 pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found, AwsError> {
     let _ = (site, first);
     match effect {
-        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } => refused(),
+        Effect::ExecuteChangeSet { stack, change_set, version, changes } => {
+            stack::find(site, stack::Planned { stack, id: change_set, version, changes }, first).await
+        }
+        Effect::RecoverStack { stack, .. } => stack::find_recovery(site, stack, first).await,
         Effect::KeepRules { bus, rules } => keep::find(site, bus, rules).await,
         Effect::SamBuild { checkout } => Ok(sam::find_build(site, checkout, first).await),
         Effect::SamDeploy { stack, checkout } => sam::find_deploy(site, stack, checkout, first).await,
@@ -90,7 +93,10 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
 pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Receipt, ActError> {
     let _ = (site, held);
     match effect {
-        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } => nothing(),
+        Effect::ExecuteChangeSet { stack, change_set, version, changes } => {
+            stack::execute(site, held, stack::Planned { stack, id: change_set, version, changes }).await
+        }
+        Effect::RecoverStack { stack, .. } => stack::recover(site, held, stack).await,
         Effect::KeepRules { bus, rules } => keep::act(site, held, bus, rules).await,
         Effect::SamBuild { checkout } => sam::build(site, checkout).await,
         Effect::SamDeploy { stack, checkout } => sam::deploy(site, held, stack, checkout).await,
@@ -109,7 +115,10 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
 pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Result<Observation, AwsError> {
     let _ = (site, receipt);
     match effect {
-        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } => over(),
+        Effect::ExecuteChangeSet { stack, change_set, version, changes } => {
+            stack::observe(site, stack::Planned { stack, id: change_set, version, changes }).await
+        }
+        Effect::RecoverStack { stack, .. } => stack::observe_recovery(site, stack).await,
         Effect::KeepRules { .. } => Ok(keep::observe(receipt)),
         Effect::SamBuild { checkout } => Ok(sam::observe_build(site, checkout).await),
         Effect::SamDeploy { stack, checkout } => sam::observe_deploy(site, stack, checkout).await,
@@ -163,7 +172,10 @@ pub async fn stop(
 ) -> Result<Observation, AwsError> {
     let _ = (site, held, receipt);
     match effect {
-        Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. } => over(),
+        Effect::ExecuteChangeSet { stack, change_set, version, changes } => {
+            stack::stop(site, stack::Planned { stack, id: change_set, version, changes }).await
+        }
+        Effect::RecoverStack { stack, .. } => stack::observe_recovery(site, stack).await,
         Effect::KeepRules { .. } => Ok(keep::observe(receipt)),
         Effect::SamBuild { .. } => sam::stop(site, None).await,
         Effect::SamDeploy { stack, .. } => sam::stop(site, Some(stack)).await,

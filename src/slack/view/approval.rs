@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::blocks::{Button, Draft, Style};
 use super::markup::{Markup, clip, md};
-use super::{ViewContext, action, plan, resend, words};
+use super::{versions, ViewContext, action, plan, resend, words};
 use crate::domain::{
     Actor, Approval, Check, Command, Environment, Outcome, Round, Run, StepId, StepUp, Subject, Verdict,
 };
@@ -109,6 +109,7 @@ fn whole_plan(draft: &mut Draft, question: &Question, round: &Round, now: &Run, 
     if let Some((planned, _)) = &asked.plan {
         let show = Markup::code(&clip(&format!("{} show {}", context.command_word, now.id), 100));
         plan::steps(draft, planned, &show);
+        versions::changes(draft, planned);
         let remarks = asked.facts.iter().flat_map(|(_, facts)| resend::remarks(&facts.remarks));
         draft.lines(remarks);
         if open || now.starts_at().is_some() {

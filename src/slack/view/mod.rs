@@ -28,6 +28,7 @@ mod steering;
 mod subscriptions;
 mod terminal;
 mod thread;
+mod versions;
 mod words;
 
 #[cfg(test)]
@@ -64,6 +65,7 @@ pub use steering::{
 pub use subscriptions::subscriptions;
 pub use terminal::terminal;
 pub use thread::{ThreadMessage, thread};
+pub use versions::versions;
 
 use crate::domain::Environment;
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::blocks::Draft;
 use super::markup::{Markup, clip, length, md};
-use super::{ViewContext, resend, words};
+use super::{versions, ViewContext, resend, words};
 use crate::domain::{
     Actor, Check, Command, Environment, Facts, OnGateFailure, OnInconclusive, Plan, PlanDigest, Run, StepKind, Verdict,
 };
@@ -61,6 +61,7 @@ pub fn message(
     steps.truncate(MAX_LINES);
     steps.extend((more > 0).then(|| md!("… and {} more", more)));
     draft.lines(steps);
+    versions::changes(&mut draft, plan);
     draft.lines(on_failure(plan));
     if let Some((_, facts)) = &run.facts {
         draft.lines(resend::remarks(&facts.remarks));
@@ -101,6 +102,7 @@ pub fn preview(
     let pointer = Markup::code(&clip(&format!("{} {}", context.command_word, run_command.text()), 200));
     steps(&mut draft, plan, &md!("see {}", pointer));
     draft.lines(resend::remarks(&facts.remarks));
+    versions::changes(&mut draft, plan);
     draft.lines(consequences(plan, context));
     draft.lines(safeguard_lines(safeguards, &BTreeMap::new()));
     draft.lines(world(plan, Some(facts), environment));

@@ -1,0 +1,176 @@
+//! What a deployment by change set is planned from: the stack as it stands, the version that is meant, and the change set
+//! that CloudFormation works out for it. The change set is made while planning, so that people see and approve what it
+//! would change; its name follows from the run, so that a repeat finds it.
+
+use std::collections::BTreeMap;
+
+use super::effects::preparing;
+use super::execute::{Engine, HISTORY, Place};
+use super::prepare::Wish;
+use crate::aws::{AwsError, Session};
+use crate::domain::{
+    ChangeSetFacts, ChangeSetOrder, ChangeSetState, ChangesetDeployer, CodeRollback, Command, Detail, Run,
+};
+use crate::store::StoreError;
+
+/// How many change sets one run may make: each time that the stack has moved, another.
+const MOST_ATTEMPTS: u32 = 20;
+
+impl Engine {
+    /// What is known for a deployment by change set; none where the command is none, or another way is configured.
+    pub(super) async fn change_set_facts(
+        &self,
+        place: &Place,
+        wish: &Wish<'_>,
+    ) -> Result<Result<Option<ChangeSetFacts>, AwsError>, StoreError> {
+        let Some(deployer) = place.environment.changeset() else { return Ok(Ok(None)) };
+        let version = match wish.command {
+            Command::Deploy { version: Some(version), .. } => Ok(version.clone()),
+            Command::Deploy { version: None, .. } => self.version_to_deploy(place).await,
+            Command::CodeRollback { by: CodeRollback::Stack, to: Some(to), .. } => Ok(to.clone()),
+            Command::CodeRollback { by: CodeRollback::Stack, to: None, .. } => self.version_before(place).await?,
+            _ => return Ok(Ok(None)),
+        };
+        let version = match version {
+            Ok(version) => version,
+            Err(problem) => return Ok(Ok(Some(ChangeSetFacts { problem: Some(problem), ..Default::default() }))),
+        };
+        Ok(self.change_set(place, wish, deployer, version).await.map(Some))
+    }
+
+    /// The version that runs in the environment before.
+    async fn version_to_deploy(&self, place: &Place) -> Result<String, String> {
+        let environment = &place.environment;
+        let ask = format!("say which version: `deploy {} --version …`", environment.name);
+        let Some(source) = environment.promote_from.as_deref().and_then(|name| self.place(name)) else {
+            return Err(ask);
+        };
+        match source.aws.version(&source.environment).await {
+            Ok(version) => version.label.ok_or(format!("what {} runs has no name; {ask}", source.environment.name)),
+            Err(error) => Err(format!("what {} runs could not be read ({error}); {ask}", source.environment.name)),
+        }
+    }
+
+    /// The version that was deployed before the one that runs, as the journals tell it.
+    async fn version_before(&self, place: &Place) -> Result<Result<String, String>, StoreError> {
+        let environment = &place.environment;
+        let now = place.aws.version(environment).await.ok().and_then(|version| version.label);
+        let known = self.deployed_versions(&environment.name).await?;
+        let before = known.into_iter().map(|(version, _)| version).find(|version| Some(version) != now.as_ref());
+        Ok(before.ok_or_else(|| {
+            format!(
+                "no version before the one that runs is known here. Say to which: `rollback {} --code --to …`",
+                environment.name
+            )
+        }))
+    }
+
+    /// The versions that were deployed by change set, newest first, each once, with its run.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn deployed_versions(&self, environment: &str) -> Result<Vec<(String, Run)>, StoreError> {
+        let mut known: Vec<(String, Run)> = Vec::new();
+        for run in self.store().recent_changes(environment, HISTORY).await? {
+            let receipts = run.steps.iter().filter_map(|progress| progress.effected.as_ref());
+            let versions: Vec<String> = receipts
+                .filter_map(|(_, receipt)| match &receipt.detail {
+                    Detail::Version { version } => Some(version.clone()),
+                    _ => None,
+                })
+                .collect();
+            for version in versions {
+                if known.iter().all(|(other, _)| *other != version) {
+                    known.push((version, run.clone()));
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    async fn change_set(
+        &self,
+        place: &Place,
+        wish: &Wish<'_>,
+        deployer: &ChangesetDeployer,
+        version: String,
+    ) -> Result<ChangeSetFacts, AwsError> {
+        let environment = &place.environment;
+        let mut facts = ChangeSetFacts { version: version.clone(), ..Default::default() };
+        let state = place.aws.stack_state(&environment.stack).await?;
+        facts.status = state.as_ref().map(|state| state.status.clone());
+        if let Some(state) = state.as_ref().filter(|state| !state.takes_updates()) {
+            facts.problem = Some(if state.is_in_progress() {
+                format!(
+                    "{} is {}: somebody else changes it. Ask again when it has settled",
+                    environment.stack, state.status
+                )
+            } else {
+                format!(
+                    "{} is {} and takes no update. `recover {}` says and does what helps",
+                    environment.stack, state.status, environment.name
+                )
+            });
+            return Ok(facts);
+        }
+        let creates = state.as_ref().is_none_or(|state| state.status == "REVIEW_IN_PROGRESS");
+        let there = if creates { BTreeMap::new() } else { place.aws.stack_parameters(&environment.stack).await? };
+        let Some(template_url) = deployer.template_url(&version, &environment.region) else {
+            facts.problem = Some(format!("{version} makes no key of a template"));
+            return Ok(facts);
+        };
+        let session = Session {
+            run: wish.run.map(|run| run.id),
+            step: "change-set".to_owned(),
+            actor: wish.actor.clone(),
+            command: wish.command.name().to_owned(),
+            urgent: false,
+        };
+        let aws = place.aws.acting_for(&session).await?;
+        let held = preparing(place, wish.run.map(|run| run.id));
+        let preview = format!("preview-{}", self.clock().now().as_millisecond());
+        let stem = wish.run.map_or(preview, |run| format!("R{}", run.id.0));
+        for attempt in 1..=MOST_ATTEMPTS {
+            let name = format!("alch-{stem}-{attempt}");
+            let found = match place.aws.change_set(&environment.stack, &name).await?.value {
+                Some(found) => found,
+                None => {
+                    let order = ChangeSetOrder {
+                        stack: environment.stack.clone(),
+                        token: name.clone(),
+                        name: name.clone(),
+                        template_url: template_url.clone(),
+                        parameters: deployer.parameters.clone().into_iter().collect(),
+                        kept_parameters: there
+                            .keys()
+                            .filter(|key| !deployer.parameters.contains_key(*key))
+                            .cloned()
+                            .collect(),
+                        capabilities: deployer.capabilities.clone(),
+                        role_arn: deployer.role_arn.clone(),
+                        tags: vec![("version".to_owned(), version.clone())],
+                        creates,
+                    };
+                    aws.create_change_set(&held, &order).await?;
+                    return Err(AwsError::not_ready(&name));
+                }
+            };
+            match &found.state {
+                ChangeSetState::Pending => return Err(AwsError::not_ready(&name)),
+                // The stack has moved since, or somebody has executed it: another one is made.
+                ChangeSetState::Executed { .. } => {}
+                ChangeSetState::Unusable { reason } if reason.contains("OBSOLETE") => {}
+                ChangeSetState::Available | ChangeSetState::Empty | ChangeSetState::Unusable { .. } => {
+                    if let ChangeSetState::Unusable { reason } = &found.state {
+                        facts.problem = Some(format!("CloudFormation cannot make a change set of {version}: {reason}"));
+                    }
+                    facts.name = name;
+                    facts.set = Some(found);
+                    return Ok(facts);
+                }
+            }
+        }
+        facts.problem = Some(format!("{} goes on moving; ask again when nobody else changes it", environment.stack));
+        Ok(facts)
+    }
+}
