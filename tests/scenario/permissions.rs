@@ -26,7 +26,12 @@ fn enforced(world: &World) {
 
 /// What was refused: `events:EnableRule by alch-reader`.
 fn refused(world: &World) -> Vec<String> {
-    let calls = world.aws.calls().into_iter().filter(|call| matches!(call.outcome, CallOutcome::Refused(_)));
+    // That something does not exist, a policy or a namesake for example, is an answer.
+    let is_denied = |outcome: &CallOutcome| match outcome {
+        CallOutcome::Refused(code) => code.contains("Denied") || code.contains("Authorization"),
+        _ => false,
+    };
+    let calls = world.aws.calls().into_iter().filter(|call| is_denied(&call.outcome));
     let mut all: Vec<String> = calls
         .map(|call| {
             let role = world.aws.session_of(&call).map(|session| session.role).unwrap_or_default();

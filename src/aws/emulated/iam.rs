@@ -4,7 +4,7 @@ use crate::checks::Permission;
 
 use super::{Stage, dev};
 
-const ROLE: &str = "arn:aws:iam::111111111111:role/worker-dev-role";
+const ROLE: &str = "arn:aws:iam::111111111111:role/trading-dev-FunctionRole";
 
 #[tokio::test]
 async fn what_a_role_may_is_told_the_same_by_simulation_and_by_its_policies() {
@@ -45,7 +45,7 @@ async fn where_neither_can_be_read_it_is_unknown_with_the_actions_to_add() {
 async fn a_role_that_does_not_exist_is_an_error() {
     let stage = Stage::new().await;
     let aws = stage.aws(&dev()).await;
-    let nobody = "arn:aws:iam::111111111111:role/nobody-role";
+    let nobody = "arn:aws:iam::111111111111:role/nobody-FunctionRole";
     assert!(aws.may(nobody, "dynamodb:PutItem", "*").await.unwrap_err().is_not_found());
     stage.world.set_fault("aws.simulate-denied", true);
     assert!(aws.may(nobody, "dynamodb:PutItem", "*").await.unwrap_err().is_not_found());

@@ -14,6 +14,8 @@ use super::spec::StackSpec;
 use super::state::{Function, Place, State};
 use super::wire::Service;
 
+/// What the names of functions' roles end with.
+const ROLE_SUFFIX: &str = "-FunctionRole";
 /// The name of a role's own policy.
 const OWN_POLICY: &str = "function";
 /// The managed policy that every function's role has: writing its log.
@@ -27,12 +29,16 @@ struct Grant {
     resource: String,
 }
 
-impl Function {
-    /// The ARN of the role that it runs with.
-    pub fn role_arn(&self) -> String {
-        let partition = self.arn().split(':').nth(1).unwrap_or("aws").to_owned();
-        format!("arn:{partition}:iam::{}:role/{}-role", self.place.account, self.name)
-    }
+/// The name of the role that a function runs with, as CloudFormation would make it: the stack's, then its own.
+fn role_name(state: &State, function: &Function) -> String {
+    let stack = state.stacks.iter().find(|stack| stack.environment == function.environment);
+    format!("{}{ROLE_SUFFIX}", stack.map_or(function.name.as_str(), |stack| &stack.stack))
+}
+
+/// The ARN of the role that a function runs with.
+pub fn role_arn(state: &State, function: &Function) -> String {
+    let partition = function.arn().split(':').nth(1).unwrap_or("aws").to_owned();
+    format!("arn:{partition}:iam::{}:role/{}", function.place.account, role_name(state, function))
 }
 
 pub fn answer(state: &State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
@@ -49,9 +55,9 @@ pub fn answer(state: &State, call: &CallContext, input: Input) -> Result<Value, 
             let function = find(state, call, input)?;
             let role = json!({
                 "Path": "/",
-                "RoleName": format!("{}-role", function.name),
+                "RoleName": role_name(state, function),
                 "RoleId": "AROASANDBOXFUNCTION",
-                "Arn": function.role_arn(),
+                "Arn": role_arn(state, function),
                 "CreateDate": "2026-01-01T00:00:00Z",
             });
             Ok(json!({"Role": role}))
@@ -67,7 +73,7 @@ pub fn answer(state: &State, call: &CallContext, input: Input) -> Result<Value, 
             }
             let document = encoded(&document(&own_grants(state, function)));
             Ok(json!({
-                "RoleName": format!("{}-role", function.name), "PolicyName": OWN_POLICY, "PolicyDocument": document
+                "RoleName": role_name(state, function), "PolicyName": OWN_POLICY, "PolicyDocument": document
             }))
         }
         "ListAttachedRolePolicies" => {
@@ -91,7 +97,7 @@ pub fn answer(state: &State, call: &CallContext, input: Input) -> Result<Value, 
 fn find<'a>(state: &'a State, call: &CallContext, input: Input) -> Result<&'a Function, Refusal> {
     let name = input.required("RoleName")?;
     let mut functions = state.functions.iter().filter(|function| call.is_of_account(&function.place));
-    functions.find(|function| format!("{}-role", function.name) == name).ok_or_else(|| no_entity("role"))
+    functions.find(|function| role_name(state, function) == name).ok_or_else(|| no_entity("role"))
 }
 
 fn no_entity(what: &str) -> Refusal {
@@ -147,9 +153,11 @@ fn simulate(state: &State, call: &CallContext, input: Input) -> Result<Value, Re
         none if none.is_empty() => vec!["*"],
         some => some,
     };
-    let function =
-        state.functions.iter().find(|function| function.role_arn() == source && call.is_of_account(&function.place));
-    if function.is_none() && source.ends_with("-role") {
+    let function = state
+        .functions
+        .iter()
+        .find(|function| role_arn(state, function) == source && call.is_of_account(&function.place));
+    if function.is_none() && source.ends_with(ROLE_SUFFIX) {
         return Err(no_entity("role"));
     }
     let mut results = Vec::new();

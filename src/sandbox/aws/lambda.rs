@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::faults::rule_fault;
+use super::iam::role_arn;
 use super::input::Input;
 use super::refusal::Refusal;
 use super::serve::CallContext;
@@ -29,7 +30,7 @@ fn get_function_configuration(state: &State, call: &CallContext, input: Input) -
     Ok(json!({
         "FunctionName": function.name,
         "FunctionArn": function.arn(),
-        "Role": function.role_arn(),
+        "Role": role_arn(state, function),
         "Runtime": "python3.13",
         "Handler": "app.handler",
         "CodeSize": 4_096,
