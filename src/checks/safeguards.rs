@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp, Zoned};
 
 use crate::domain::{
-    Actor, AlarmChange, AlarmStatus, ApprovalRule, Check, Command, Effect, Environment, Evidence, Hold, HoldKind, Plan, Rule,
-    Run, StepKind, Verdict, Version,
+    Actor, AlarmChange, AlarmStatus, ApprovalRule, Check, Command, Effect, Environment, Evidence, Hold, HoldKind, Plan,
+    Rule, Run, StepKind, Verdict, Version,
 };
 use crate::window::{self, DoesNotFit};
 
@@ -95,10 +95,9 @@ fn enables(plan: &Plan) -> bool {
 /// Whether the plan changes what is deployed.
 fn deploys(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| match &step.kind {
-        StepKind::Effect { effect, .. } => matches!(
-            effect,
-            Effect::ExecuteChangeSet { .. } | Effect::SamDeploy { .. } | Effect::UpdateCode { .. }
-        ),
+        StepKind::Effect { effect, .. } => {
+            matches!(effect, Effect::ExecuteChangeSet { .. } | Effect::SamDeploy { .. } | Effect::UpdateCode { .. })
+        }
         _ => false,
     })
 }

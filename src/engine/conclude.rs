@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::checks::rule_state;
 use crate::domain::{
     Actor, Command, Event, Outcome, RuleOutcome, RuleState, Run, Selection, StepKind, StepProgress, StepStatus, Subject,
 };
@@ -11,6 +12,7 @@ pub(super) fn conclude(run: &Run) -> Event {
     let outcome = outcome(run);
     // What a rollback makes of the rules is told by it; what this run knew of them is over.
     let rules = if outcome == Outcome::Preempted { BTreeMap::new() } else { run.rule_states() };
+    let rules = monitored(run).unwrap_or(rules);
     let mut sentences = vec![happened(run, outcome)];
     if outcome != Outcome::Succeeded || !run.command.acts() {
         sentences.extend(now(run, &rules));
@@ -191,6 +193,17 @@ fn succeeded(run: &Run) -> String {
             }
         }
     }
+}
+
+/// The rules' states as a monitor saw them last.
+fn monitored(run: &Run) -> Option<BTreeMap<String, RuleState>> {
+    let monitor = run.steps.iter().find(|progress| matches!(progress.step.kind, StepKind::Monitor { .. }))?;
+    let states = monitor.checks.iter().filter_map(|check| {
+        let rule = check.name.strip_prefix(rule_state::RULE_STATE)?.strip_prefix(':')?;
+        let states = [RuleState::Enabled, RuleState::Disabled];
+        Some((rule.to_owned(), states.into_iter().find(|state| state.word() == check.value)?))
+    });
+    Some(states.collect())
 }
 
 /// Whether a step's own words tell what came of it.

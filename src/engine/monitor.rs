@@ -33,7 +33,12 @@ pub(super) fn stopped(current: &StepProgress, asked: Timestamp, polled_at: Optio
 }
 
 fn over(current: &StepProgress) -> Next {
-    let (status, summary) = verdict(current);
+    let (status, mut summary) = verdict(current);
+    let traffic = current.checks.iter().filter(|check| check.name == gate::TRAFFIC && !check.value.is_empty());
+    let traffic: Vec<String> = traffic.map(|check| format!("{}: {}", check.title, check.value)).collect();
+    if !traffic.is_empty() {
+        summary.push_str(&format!(". {}", traffic.join(", ")));
+    }
     Next::Record(vec![finished(&current.step, status, &summary)])
 }
 

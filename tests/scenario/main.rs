@@ -6,6 +6,7 @@ mod accounts;
 mod closed;
 mod crash;
 mod decisions;
+mod deploy;
 mod dlq;
 mod doctor;
 mod enable;

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{ActError, keep, stack, redrive, replay, sam, topic};
+use super::{ActError, keep, redrive, replay, sam, stack, topic};
 use crate::aws::{Aws, AwsError};
 use crate::domain::{Check, Effect, Environment, Held, Progress, Receipt, Run, StepProgress, StepStatus};
 use crate::sam::Sam;

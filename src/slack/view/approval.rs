@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::blocks::{Button, Draft, Style};
 use super::markup::{Markup, clip, md};
-use super::{versions, ViewContext, action, plan, resend, words};
+use super::{ViewContext, action, plan, resend, versions, words};
 use crate::domain::{
     Actor, Approval, Check, Command, Environment, Outcome, Round, Run, StepId, StepUp, Subject, Verdict,
 };

@@ -98,6 +98,16 @@ pub fn line(check: &Check) -> Markup {
     }
 }
 
+/// Whether a change matters to who monitors: that traffic begins to prove something is none.
+pub fn is_news(before: &[Check], check: &Check) -> bool {
+    let earlier = before.iter().find(|earlier| earlier.name == check.name && earlier.title == check.title);
+    let bad = |verdict: Verdict| verdict > Verdict::Inconclusive;
+    check.name.starts_with("alarm")
+        || check.name.starts_with("state:")
+        || bad(check.verdict)
+        || earlier.is_some_and(|earlier| bad(earlier.verdict))
+}
+
 /// A check whose verdict is not what it was, or an alarm whose state is not. What is new counts as well unless it says
 /// otherwise.
 pub fn changed(before: &[Check], check: &Check) -> Option<Markup> {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::blocks::Draft;
 use super::markup::{Markup, clip, length, md};
-use super::{versions, ViewContext, resend, words};
+use super::{ViewContext, resend, versions, words};
 use crate::domain::{
     Actor, Check, Command, Environment, Facts, OnGateFailure, OnInconclusive, Plan, PlanDigest, Run, StepKind, Verdict,
 };

@@ -272,7 +272,8 @@ impl Teller<'_> {
         if !told || (ends && Verdict::of(now) == Verdict::Fail) {
             return None;
         }
-        let changes: Vec<Markup> = now.iter().filter_map(|check| checks::changed(before, check)).collect();
+        let told = now.iter().filter(|check| ends || checks::is_news(before, check));
+        let changes: Vec<Markup> = told.filter_map(|check| checks::changed(before, check)).collect();
         if changes.is_empty() {
             return None;
         }
@@ -310,7 +311,16 @@ impl Teller<'_> {
         match &progress.step.kind {
             StepKind::Gate { .. } => Some(checks::gate(run, progress)),
             StepKind::Watch { .. } | StepKind::WatchAll { .. } if bad => Some(checks::gate(run, progress)),
-            StepKind::WatchAll { lasting, .. } | StepKind::Monitor { lasting, .. } => {
+            StepKind::Monitor { .. } => {
+                let lasted =
+                    progress.started_at.zip(progress.finished_at).map(|(from, until)| words::between(from, until));
+                let title = md!("{} was monitored for {}", &run.environment, lasted.unwrap_or_default()).bold();
+                let mut draft = section(md!("{} {}", words::step_mark(status).0, title));
+                draft.section(Markup::prose(&clip(&progress.summary, 1500)));
+                draft.context(self.dashboard());
+                Some(draft)
+            }
+            StepKind::WatchAll { lasting, .. } => {
                 let numbers = words::live_numbers(&progress.checks).map(|numbers| format!(": {numbers}"));
                 let mark = words::step_mark(status).0;
                 let title = md!("{} was watched for {}", &run.environment, *lasting).bold();
