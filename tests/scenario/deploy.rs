@@ -1,6 +1,7 @@
 //! `/alch deploy` by change set: what would change is shown first, then executed once, and the rules stay as they were.
 
 use alch::domain::{Outcome, RunId};
+use alch::sandbox::aws::VersionPlan;
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 
@@ -89,6 +90,72 @@ fn which_version_has_to_be_said_where_none_is_promoted() {
         let ended = run.ended.unwrap();
         assert_eq!(ended.outcome, Outcome::Failed);
         assert!(ended.summary.contains("say which version"), "{}", ended.summary);
+        assert_eq!(executions(world), 0);
+    });
+}
+
+#[test]
+fn a_template_that_says_enabled_turns_nothing_on_for_good() {
+    tell(async |world| {
+        world.aws.plan_version("2026.11.27", VersionPlan { enables_rules: true, ..VersionPlan::default() });
+        world.alice().types("deploy dev --version 2026.11.27").await;
+        let run = world.until_ended(R1).await;
+        assert_eq!(run.ended.unwrap().outcome, Outcome::Succeeded, "{}", world.told(R1).await);
+        assert_eq!(world.enabled("dev"), Vec::<&str>::new());
+        world.alice().types("deploy dev --version 2026.11.28 --leave-rules").await;
+        world.aws.plan_version("2026.11.28", VersionPlan { enables_rules: true, ..VersionPlan::default() });
+        world.until_ended(RunId(2)).await;
+        assert_eq!(world.enabled("dev").len(), 4, "left as the template says");
+    });
+}
+
+#[test]
+fn an_update_that_fails_says_why_and_what_the_stack_is_now() {
+    tell(async |world| {
+        let fails = Some("Resource handler returned message: no such layer".to_owned());
+        world.aws.plan_version("2026.11.27", VersionPlan { fails, ..VersionPlan::default() });
+        world.alice().types("deploy dev --version 2026.11.27").await;
+        let run = world.until_ended(R1).await;
+        let ended = run.ended.unwrap();
+        assert_eq!(ended.outcome, Outcome::Failed);
+        for words in ["is UPDATE_ROLLBACK_COMPLETE", "no such layer", "put the stack back to what it was"] {
+            assert!(ended.summary.contains(words), "{}", ended.summary);
+        }
+        assert_snapshot!("deploy_failed", world.thread(R1).await);
+    });
+}
+
+#[test]
+fn a_stack_that_could_not_be_put_back_is_recovered() {
+    tell(async |world| {
+        let fails = Some("Resource handler returned message: no such layer".to_owned());
+        world.aws.plan_version("2026.11.27", VersionPlan { fails, rollback_fails: true, ..VersionPlan::default() });
+        world.alice().types("deploy dev --version 2026.11.27").await;
+        let ended = world.until_ended(R1).await.ended.unwrap();
+        assert!(ended.summary.contains("`recover dev` continues the rollback"), "{}", ended.summary);
+        world.alice().types("deploy dev --version 2026.11.28").await;
+        let ended = world.until_ended(RunId(2)).await.ended.unwrap();
+        assert!(ended.summary.contains("takes no update"), "{}", ended.summary);
+        world.alice().types("recover dev").await;
+        let run = world.until_ended(RunId(3)).await;
+        assert_eq!(run.ended.unwrap().outcome, Outcome::Succeeded, "{}", world.told(RunId(3)).await);
+        world.alice().types("recover dev").await;
+        let ended = world.until_ended(RunId(4)).await.ended.unwrap();
+        assert!(ended.summary.contains("nothing to bring it out of"), "{}", ended.summary);
+    });
+}
+
+#[test]
+fn in_production_the_change_set_is_shown_and_approved_before_it_is_executed() {
+    tell(async |world| {
+        let plan = VersionPlan { replaces_table: true, changes_role: true, ..VersionPlan::default() };
+        world.aws.plan_version("2026.11.27", plan);
+        world.alice().types("deploy prod --version 2026.11.27 --reason \"weekly release\"").await;
+        world.passes(SignedDuration::from_secs(10)).await;
+        assert_eq!(executions(world), 0, "nobody has approved it");
+        assert_snapshot!("deploy_asks", world.thread(R1).await);
+        world.alice().types("cancel R-1").await;
+        world.until_ended(R1).await;
         assert_eq!(executions(world), 0);
     });
 }

@@ -37,6 +37,9 @@ impl State {
             metrics: Metrics::default(),
             sessions: Vec::new(),
             log: Default::default(),
+            change_sets: Vec::new(),
+            versions: Default::default(),
+            recoveries: Vec::new(),
             faults: Default::default(),
             stacks: Vec::new(),
         };

@@ -1,16 +1,25 @@
 //! CloudFormation's operations on stacks.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::change_sets;
 use super::input::Input;
 use super::refusal::Refusal;
 use super::serve::CallContext;
 use super::state::{Stack, State};
 use super::wire::Service;
 
-pub fn answer(state: &State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
+pub fn answer(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
     match call.operation {
         "DescribeStacks" => describe_stacks(state, call, input),
+        "CreateChangeSet" => change_sets::create(state, call, input),
+        "DescribeChangeSet" => change_sets::describe(state, call, input),
+        "DeleteChangeSet" => change_sets::delete(state, call, input),
+        "ExecuteChangeSet" => change_sets::execute(state, call, input),
+        "DescribeStackEvents" => change_sets::events(state, call, input),
+        "ContinueUpdateRollback" => change_sets::recover(state, call, input, &["UPDATE_ROLLBACK_FAILED"]),
+        "RollbackStack" => change_sets::recover(state, call, input, &["UPDATE_FAILED", "CREATE_FAILED"]),
         "GetTemplate" => get_template(state, call, input),
         other => Err(Refusal::unknown_operation(Some(Service::CloudFormation), other)),
     }
@@ -50,7 +59,7 @@ fn describe_stacks(state: &State, call: &CallContext, input: Input) -> Result<Va
         None => visible(state, call).collect(),
     };
     let (page, next) = input.page(stacks, "NextToken", call.page_max)?;
-    let stacks: Vec<Value> = page.into_iter().map(stack_value).collect();
+    let stacks: Vec<Value> = page.into_iter().map(|stack| stack_value(state, stack, call.now)).collect();
     let mut answer = json!({"Stacks": stacks});
     if let Some(next) = next {
         answer["NextToken"] = json!(next);
@@ -58,7 +67,7 @@ fn describe_stacks(state: &State, call: &CallContext, input: Input) -> Result<Va
     Ok(answer)
 }
 
-fn stack_value(stack: &Stack) -> Value {
+fn stack_value(state: &State, stack: &Stack, now: Timestamp) -> Value {
     let mut tags = vec![json!({"Key": "environment", "Value": stack.environment})];
     tags.extend(stack.label.as_ref().map(|label| json!({"Key": "version", "Value": label})));
     let is_updated = stack.updated > stack.created;
@@ -75,6 +84,9 @@ fn stack_value(stack: &Stack) -> Value {
         if let Some(reason) = reason {
             value["StackStatusReason"] = json!(reason);
         }
+    }
+    if let Some(status) = state.updating(&stack.name, now) {
+        value["StackStatus"] = json!(status);
     }
     if is_updated {
         value["LastUpdatedTime"] = json!(stack.updated.to_string());

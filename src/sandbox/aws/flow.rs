@@ -38,6 +38,7 @@ enum Happening {
 impl State {
     /// Lets everything happen that is due until `now`.
     pub fn advance(&mut self, now: Timestamp, pace: &Pace) {
+        self.settle_stacks(now);
         if now > self.reached {
             let from = self.reached.max(now - CATCH_UP_MAX);
             for (at, happening) in self.due(from, now, pace) {

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::bus_events::BusEvent;
 use super::calls::Call;
+use super::change_sets::VersionPlan;
 use super::messages::HIDDEN_MAX;
 use super::state::{AlarmState, Published, QueueDepth, RuleState, Session, Stack, State, SubscriptionStanding};
 use super::world::World;
@@ -32,6 +33,11 @@ pub struct DeadLetter<'a> {
 }
 
 impl World {
+    /// Says what is special about deploying a version by a change set.
+    pub fn plan_version(&self, version: &str, plan: VersionPlan) {
+        self.ticked().state.versions.insert(version.to_owned(), plan);
+    }
+
     /// A rule's state, or `None` if there is no such rule.
     pub fn rule_state(&self, bus: &str, rule: &str) -> Option<RuleState> {
         self.ticked().state.rule_mut(bus, rule).map(|rule| rule.state)

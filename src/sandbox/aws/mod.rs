@@ -10,6 +10,7 @@ mod alarms;
 mod build;
 mod bus_events;
 mod calls;
+mod change_sets;
 mod cloudformation;
 mod cloudwatch;
 mod cloudwatch_alarms;
@@ -43,6 +44,7 @@ mod world;
 
 pub use bus_events::BusEvent;
 pub use calls::{Call, Outcome};
+pub use change_sets::VersionPlan;
 pub use faults::{ApiFault, Failure, Fault, FaultGroup};
 pub use levers::{DeadLetter, MessageState};
 pub use spec::{AlarmMetric, AlarmSpec, Pace, RuleSpec, StackSpec};

@@ -1,13 +1,14 @@
 //! The world's resources as values: buses, rules, queues, functions, tables, alarms, stacks, topics. How they change over time is in
 //! `flow` and `alarms`, how they answer calls in one file a service.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::bus_events::BusEvent;
+use super::change_sets::{ChangeSet, VersionPlan};
 use super::logs::Written;
 use super::messages::Message;
 use super::metrics::{MetricKey, Metrics};
@@ -381,6 +382,15 @@ pub struct State {
     /// What functions wrote about runs that did not go well, oldest first.
     #[serde(default)]
     pub log: VecDeque<Written>,
+    /// Change sets, oldest first.
+    #[serde(default)]
+    pub change_sets: Vec<ChangeSet>,
+    /// What is special about versions, by their names.
+    #[serde(default)]
+    pub versions: BTreeMap<String, VersionPlan>,
+    /// Rollbacks of stacks that were asked for: when, by which token, and what came of it.
+    #[serde(default)]
+    pub recoveries: Vec<(Timestamp, String, String)>,
     /// The ids of the faults that are switched on.
     pub faults: BTreeSet<String>,
 }
