@@ -154,8 +154,11 @@ fn in_production_the_change_set_is_shown_and_approved_before_it_is_executed() {
         world.passes(SignedDuration::from_secs(10)).await;
         assert_eq!(executions(world), 0, "nobody has approved it");
         assert_snapshot!("deploy_asks", world.thread(R1).await);
-        world.alice().types("cancel R-1").await;
-        world.until_ended(R1).await;
-        assert_eq!(executions(world), 0);
+        let question = world.asking(R1, "approve").await;
+        world.bob().clicks(&question, "approve").await;
+        let run = world.until_ended(R1).await;
+        assert_eq!(run.ended.unwrap().outcome, Outcome::Succeeded, "{}", world.told(R1).await);
+        assert_eq!(executions(world), 1);
+        assert_eq!(world.enabled("prod").len(), 4, "the rules stay as they were");
     });
 }

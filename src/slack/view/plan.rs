@@ -9,7 +9,8 @@ use super::blocks::Draft;
 use super::markup::{Markup, clip, length, md};
 use super::{ViewContext, resend, versions, words};
 use crate::domain::{
-    Actor, Check, Command, Environment, Facts, OnGateFailure, OnInconclusive, Plan, PlanDigest, Run, StepKind, Verdict,
+    Actor, Check, CodeRollback, Command, Environment, Facts, OnGateFailure, OnInconclusive, Plan, PlanDigest, Run,
+    StepKind, Verdict,
 };
 use crate::slack::message::Message;
 
@@ -144,6 +145,16 @@ pub fn consequences(plan: &Plan, context: &ViewContext<'_>) -> Vec<Markup> {
     let environment = plan.environment.clone();
     let undo = match &plan.command {
         Command::Disable { rules, .. } => typed(Command::Enable { rules: rules.clone(), environment }),
+        Command::Deploy { .. } | Command::CodeRollback { .. } => {
+            let back = Command::CodeRollback {
+                environment: environment.clone(),
+                by: CodeRollback::Stack,
+                to: None,
+                package: None,
+            };
+            let off = typed(Command::Rollback { environment });
+            md!("{} puts the version before back; {} turns all rules off at once, at any time", typed(back), off)
+        }
         _ => md!("{} turns all rules off at once, at any time", typed(Command::Rollback { environment })),
     };
     let mut lines = on_failure(plan);
