@@ -205,6 +205,12 @@ fn when_alch_is_no_more_its_processes_end() {
 async fn one_key_has_one_process_and_one_checkout_one_at_a_time() {
     let stage = Stage::new();
     let first = stage.starts("echo $$ >> started; while [ ! -e go ]; do sleep 0.02; done");
+    // Until its shell has read the script: the next task writes that file anew.
+    let began = Instant::now();
+    while std::fs::read_to_string(stage.folder.path().join("started")).unwrap_or_default().is_empty() {
+        assert!(began.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     stage.jobs.start(first.clone(), &stage.task("echo $$ >> started; while [ ! -e go ]; do sleep 0.02; done")).unwrap();
     let other =
         stage.jobs.start(key("other"), &stage.task("echo $$ >> started; while [ ! -e go ]; do sleep 0.02; done"));
