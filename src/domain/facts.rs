@@ -114,6 +114,9 @@ pub struct Facts {
     /// For `deploy` where `sam` deploys: what is checked out.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sam: Option<super::SamFacts>,
+    /// For `hard-stop`, `restore` and `rollback --code --function`: the function.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub function: Option<Box<super::FunctionFact>>,
     /// For `replay`: the archive and the window.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replay: Option<Box<super::ReplayFacts>>,

@@ -1,7 +1,9 @@
 //! The flows: (command, observed facts, configuration) → plan. Pure; what the steps do to AWS is in [`steps`].
 
+pub mod code_rollback;
 mod deploy;
 mod enable;
+pub mod hard_stop;
 mod redrive;
 mod replay;
 mod restore;
@@ -10,8 +12,8 @@ pub mod steps;
 mod topic;
 
 use crate::domain::{
-    ApprovalMode, Command, Destination, Environment, Facts, Inspection, PLAN_VERSION, Plan, PlannedApproval, Remark,
-    Rule, RuleState, Selection, Step, StepId, StepKind,
+    ApprovalMode, CodeRollback, Command, Destination, Environment, Facts, Inspection, PLAN_VERSION, Plan,
+    PlannedApproval, Remark, Rule, RuleState, Selection, Step, StepId, StepKind,
 };
 
 /// Why there is no plan. The text is for people.
@@ -58,6 +60,10 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
         }
         Command::Restore { .. } => restore::steps(command, facts, environment)?,
         Command::Promote { .. } => enable::steps(command, environment.rules.iter().collect(), facts, environment)?,
+        Command::HardStop { .. } => hard_stop::steps(facts, environment)?,
+        Command::CodeRollback { by: CodeRollback::Function, to, package, .. } => {
+            code_rollback::steps(to.as_deref(), package.as_deref(), facts, environment)?
+        }
         Command::ReplayStart { .. } => replay::steps(command, facts, environment)?,
         Command::Redrive { .. } => redrive::steps(command, facts, environment)?,
         Command::Verify { .. } => vec![step("checklist", StepKind::Checklist)],
@@ -154,7 +160,6 @@ pub fn rules_of<'a>(command: &Command, environment: &'a Environment) -> Vec<&'a 
         | Command::Recover { .. }
         | Command::CodeRollback { .. }
         | Command::Smoke { .. }
-        | Command::HardStop { .. }
         | Command::ReplayStart { .. }
         | Command::Redrive { .. }
         | Command::Monitor { .. } => environment.rules.iter().collect(),

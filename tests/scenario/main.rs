@@ -4,11 +4,13 @@
 
 mod accounts;
 mod closed;
+mod code_rollback;
 mod crash;
 mod decisions;
 mod dlq;
 mod doctor;
 mod enable;
+mod hard_stop;
 mod hold;
 mod permissions;
 mod production;
