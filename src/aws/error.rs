@@ -257,6 +257,8 @@ impl AwsErrorKind {
             }
             "ManagedRuleException" => Self::Managed,
             "ConcurrentModificationException" => Self::Conflict,
+            // Another update of the function is under way.
+            "ResourceConflictException" if operation.service == "Lambda" => Self::Conflict,
             _ if status == 429 => Self::Throttled,
             _ if status >= 500 => Self::ServerError,
             _ => Self::Other {

@@ -14,6 +14,7 @@ mod emulated;
 #[cfg(test)]
 mod emulators;
 mod error;
+mod function;
 mod history;
 mod iam;
 mod identity;

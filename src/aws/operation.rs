@@ -53,6 +53,14 @@ pub(super) const DESCRIBE_TTL: &Operation =
     &Operation::read("DynamoDB", "DescribeTimeToLive", "dynamodb:DescribeTimeToLive");
 pub(super) const GET_FUNCTION: &Operation =
     &Operation::read("Lambda", "GetFunctionConfiguration", "lambda:GetFunctionConfiguration");
+pub(super) const GET_CONCURRENCY: &Operation =
+    &Operation::read("Lambda", "GetFunctionConcurrency", "lambda:GetFunctionConcurrency");
+pub(super) const PUT_CONCURRENCY: &Operation =
+    &Operation::change("Lambda", "PutFunctionConcurrency", "lambda:PutFunctionConcurrency");
+pub(super) const DELETE_CONCURRENCY: &Operation =
+    &Operation::change("Lambda", "DeleteFunctionConcurrency", "lambda:DeleteFunctionConcurrency");
+pub(super) const UPDATE_CODE: &Operation =
+    &Operation::change("Lambda", "UpdateFunctionCode", "lambda:UpdateFunctionCode");
 pub(super) const GET_TEMPLATE: &Operation =
     &Operation::read("CloudFormation", "GetTemplate", "cloudformation:GetTemplate");
 pub(super) const DESCRIBE_STACKS: &Operation =

@@ -2,6 +2,7 @@
 //! left behind when it was done, and how far it is. Each family of effects has its own part below.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,18 +60,23 @@ pub enum Effect {
     UpdateCode {
         /// The function.
         function: String,
-        /// The package's bucket.
-        bucket: String,
-        /// The package's key.
-        key: String,
-        /// The object's version, in a bucket that has them.
+        /// The package that is put in.
+        package: Package,
+        /// The version that people call it by, where it was said.
         #[serde(skip_serializing_if = "Option::is_none", default)]
-        object_version: Option<String>,
+        version: Option<String>,
+        /// The CodeSha256 that was found when it was planned.
+        before: String,
+        /// The RevisionId that was found.
+        revision: String,
     },
     /// Lambda `PutFunctionConcurrency`, or `DeleteFunctionConcurrency` for none.
     SetConcurrency {
         /// The function.
         function: String,
+        /// What was found when it was planned; none for no reservation.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        from: Option<u32>,
         /// The reserved concurrency that is wanted; none for no reservation.
         to: Option<u32>,
     },
@@ -123,7 +129,7 @@ impl Effect {
             Self::SamDeploy { .. } => "sam deploy".to_owned(),
             Self::Invoke { function, .. } => format!("Invoke {function}"),
             Self::UpdateCode { function, .. } => format!("Put the code of {function} back"),
-            Self::SetConcurrency { function, to: Some(0) } => format!("Stop {function}"),
+            Self::SetConcurrency { function, to: Some(0), .. } => format!("Stop {function}"),
             Self::SetConcurrency { function, .. } => format!("Let {function} run again"),
             Self::StartReplay { .. } => "Replay events".to_owned(),
             Self::Redrive { queue, .. } => format!("Put messages of {queue} on the bus again"),
@@ -153,7 +159,8 @@ impl Effect {
     /// Whether it needs the environment for itself. What only tells somebody does not.
     pub fn holds_environment(&self) -> bool {
         match self {
-            Self::Subscribe { .. } | Self::TestAlarm { .. } => false,
+            // Stopping a function waits for nobody.
+            Self::Subscribe { .. } | Self::TestAlarm { .. } | Self::SetConcurrency { to: Some(0), .. } => false,
             Self::ExecuteChangeSet { .. }
             | Self::RecoverStack { .. }
             | Self::KeepRules { .. }
@@ -166,6 +173,55 @@ impl Effect {
             | Self::Redrive { .. } => true,
         }
     }
+}
+
+/// A function's package in S3.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// The bucket.
+    pub bucket: String,
+    /// The key.
+    pub key: String,
+    /// The object's version, in a bucket that has them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub object_version: Option<String>,
+}
+
+impl Package {
+    /// Reads `s3://bucket/key` or `s3://bucket/key@version-id`.
+    pub fn read(text: &str) -> Option<Self> {
+        let (bucket, key) = text.strip_prefix("s3://")?.split_once('/')?;
+        let (key, object_version) = match key.rsplit_once('@') {
+            Some((key, version)) => (key, Some(version.to_owned())),
+            None => (key, None),
+        };
+        let is_whole = !bucket.is_empty() && !key.is_empty() && object_version.as_deref() != Some("");
+        is_whole.then(|| Self { bucket: bucket.to_owned(), key: key.to_owned(), object_version })
+    }
+}
+
+impl fmt::Display for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.key)?;
+        self.object_version.iter().try_for_each(|version| write!(f, "@{version}"))
+    }
+}
+
+/// A function as it was found (Lambda `GetFunctionConcurrency`, `GetFunctionConfiguration`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionFact {
+    /// The reserved concurrency; none for no reservation.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub concurrency: Option<u32>,
+    /// CodeSha256 and RevisionId, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub code: Option<(String, String)>,
+    /// The reserved concurrency from before a hard stop that was not taken back, and which run that was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stopped: Option<(super::RunId, Option<u32>)>,
+    /// The package of the version that is wanted, where the journals know it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub package: Option<Package>,
 }
 
 /// What shows that an effect was done.
@@ -207,6 +263,14 @@ pub enum Detail {
     Published {
         /// How many confirmed subscribers it reaches; none where that could not be read.
         confirmed: Option<u32>,
+    },
+    /// A function's code that was put in.
+    Code {
+        /// The package.
+        package: Package,
+        /// What people call it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        version: Option<String>,
     },
     /// A function's reserved concurrency.
     Concurrency {

@@ -120,6 +120,9 @@ pub struct Facts {
     /// For `recover`: the stack's status; none when there is no stack.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stack_status: Option<String>,
+    /// For `hard-stop`, `restore` and `rollback --code --function`: the function.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub function: Option<Box<super::FunctionFact>>,
     /// For `replay`: the archive and the window.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replay: Option<Box<super::ReplayFacts>>,

@@ -32,7 +32,7 @@ pub use check::{Check, Evidence, Verdict};
 pub use command::{Answer, AuditFormat, CodeRollback, Command, Selection};
 pub use dead_letters::DeadLetterGroup;
 pub use deploy::{ChangesetDeployer, CheckedOut, Deploy, Deployer, SamDeployer, SamFacts};
-pub use effect::{Detail, Effect, Inspection, Progress, Receipt};
+pub use effect::{Detail, Effect, FunctionFact, Inspection, Package, Progress, Receipt};
 pub use environment::{
     ApprovalMode, ApprovalRule, Approvals, Blackout, CommandApprovals, Environment, GateLimits, Notify, OnGateFailure,
     OnInconclusive, Roles, Rule, Safeguards, SessionStyle, StepUp, Table, TimeRange, Waits, Weekday, Window,

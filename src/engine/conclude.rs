@@ -277,6 +277,9 @@ fn next(run: &Run, outcome: Outcome) -> Vec<String> {
         };
     }
     let mut next = Vec::new();
+    if outcome == Outcome::Succeeded && matches!(run.command, Command::HardStop { .. }) {
+        return vec![format!("status {environment}"), format!("restore {environment}")];
+    }
     match outcome {
         Outcome::Succeeded | Outcome::Refused | Outcome::Expired => {}
         Outcome::Unproven | Outcome::Failed | Outcome::Cancelled => next.push(format!("status {environment}")),

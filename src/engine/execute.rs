@@ -22,8 +22,8 @@ use crate::aws::{Aws, AwsError};
 use crate::checks::{checklist, gate, rule_state};
 use crate::clock::Clock;
 use crate::domain::{
-    Check, Command, Environment, Event, Facts, HoldKind, Outcome, Rule, RuleState, Run, RunId, StepId, StepKind,
-    StepStatus,
+    Check, CodeRollback, Command, Environment, Event, Facts, FunctionFact, HoldKind, Outcome, Rule, RuleState, Run,
+    RunId, StepId, StepKind, StepStatus,
 };
 use crate::runbook;
 use crate::sam::Sam;
@@ -178,6 +178,17 @@ impl Engine {
         if let Command::Restore { environment } = command {
             facts.before_rollback = self.before_last_rollback(environment).await?;
         }
+        if matches!(
+            command,
+            Command::Restore { .. }
+                | Command::HardStop { .. }
+                | Command::CodeRollback { by: CodeRollback::Function, .. }
+        ) {
+            match self.function_fact(place, command).await? {
+                Ok(known) => facts.function = Some(Box::new(known)),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
         if let Some(window) = resend::window(command) {
             let chosen = runbook::chosen(command, &place.environment);
             match resend::replay_facts(place, &chosen, window, now).await {
@@ -193,6 +204,34 @@ impl Engine {
         }
         facts.remarks = runbook::remarks(command, &facts, &place.environment);
         Ok(Ok(facts))
+    }
+
+    /// The function, and what the journals know of it.
+    async fn function_fact(
+        &self,
+        place: &Place,
+        command: &Command,
+    ) -> Result<Result<FunctionFact, AwsError>, StoreError> {
+        let function = &place.environment.function;
+        let concurrency = match place.aws.concurrency(function).await {
+            Ok(read) => read.value,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut fact = FunctionFact { concurrency, code: None, stopped: None, package: None };
+        if let Command::CodeRollback { to, .. } = command {
+            match place.aws.code(function).await {
+                Ok(read) => fact.code = Some((read.value.code, read.value.revision)),
+                Err(error) => return Ok(Err(error)),
+            }
+            if let Some(version) = to {
+                let runs = self.0.store.recent_changes(&place.environment.name, HISTORY).await?;
+                fact.package = runbook::code_rollback::known_package(&runs, function, version);
+            }
+        } else if let Command::Restore { environment } = command {
+            let runs = self.0.store.recent_changes(environment, HISTORY).await?;
+            fact.stopped = runbook::hard_stop::not_taken_back(&runs, function);
+        }
+        Ok(Ok(fact))
     }
 
     /// The states from before the last rollback that found anything enabled: a second rollback on top of it, which found

@@ -161,8 +161,18 @@ impl Requests {
     async fn observe_aws(&self, place: &Place) -> EnvironmentStatus {
         let Place { environment, aws, .. } = place;
         let depths = join_all(environment.dlqs.iter().map(|queue| async move { (queue, aws.dlq_depth(queue).await) }));
-        let (rules, alarms, depths) = join3(aws.rules(&environment.bus), aws.alarms(&environment.alarms), depths).await;
+        let looks = join3(aws.rules(&environment.bus), aws.alarms(&environment.alarms), depths);
+        let ((rules, alarms, depths), concurrency) = join(looks, aws.concurrency(&environment.function)).await;
         let mut notes = Vec::new();
+        match concurrency.map(|read| read.value) {
+            Ok(Some(0)) => notes.push(format!(
+                "{} is stopped: reserved concurrency 0. Nothing that comes for it runs, whatever the rules are; `restore {}` \
+                 gives back what a hard stop has taken",
+                environment.function, environment.name
+            )),
+            Ok(Some(_) | None) => {}
+            Err(error) => notes.push(format!("Function: {error}")),
+        }
         let listed = rules.unwrap_or_else(|error| {
             notes.push(format!("Rules: {error}"));
             Vec::new()

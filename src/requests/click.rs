@@ -77,6 +77,7 @@ pub(super) fn read(action_id: &str, value: &str) -> Click {
         }
         action::OVERRIDE => override_safeguard(value),
         action::ROLL_BACK => roll_back(value),
+        action::HARD_STOP => name(value).map(|environment| Click::Ask(Command::HardStop { environment }, by_button())),
         action::ENROL => Some(Click::Why(Command::Enrol { reset: None }, by_button())),
         _ => return Click::Unknown,
     };
@@ -215,6 +216,11 @@ mod tests {
             ),
             (action::ROLL_BACK, "prod".to_owned(), Click::Ask(prod(), rollback(Card::WithoutRun))),
             (action::ROLL_BACK, "prod R-5".to_owned(), Click::Ask(prod(), rollback(Card::Of(R5)))),
+            (
+                action::HARD_STOP,
+                "prod".to_owned(),
+                Click::Ask(Command::HardStop { environment: "prod".to_owned() }, by_button()),
+            ),
         ];
         for (action_id, value, click) in expected {
             assert_eq!(read(action_id, &value), click, "{action_id} {value}");

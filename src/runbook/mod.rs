@@ -1,7 +1,9 @@
 //! The flows: (command, observed facts, configuration) → plan. Pure; what the steps do to AWS is in [`steps`].
 
+pub mod code_rollback;
 mod deploy;
 mod enable;
+pub mod hard_stop;
 mod recover;
 mod redrive;
 mod replay;
@@ -64,6 +66,10 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
         }
         Command::Restore { .. } => restore::steps(command, facts, environment)?,
         Command::Promote { .. } => enable::steps(command, environment.rules.iter().collect(), facts, environment)?,
+        Command::HardStop { .. } => hard_stop::steps(facts, environment)?,
+        Command::CodeRollback { by: CodeRollback::Function, to, package, .. } => {
+            code_rollback::steps(to.as_deref(), package.as_deref(), facts, environment)?
+        }
         Command::ReplayStart { .. } => replay::steps(command, facts, environment)?,
         Command::Redrive { .. } => redrive::steps(command, facts, environment)?,
         Command::Monitor { lasting, .. } => vec![step(
@@ -173,7 +179,6 @@ pub fn rules_of<'a>(command: &Command, environment: &'a Environment) -> Vec<&'a 
         | Command::Recover { .. }
         | Command::CodeRollback { .. }
         | Command::Smoke { .. }
-        | Command::HardStop { .. }
         | Command::ReplayStart { .. }
         | Command::Redrive { .. }
         | Command::Monitor { .. } => environment.rules.iter().collect(),

@@ -1,16 +1,23 @@
-//! Bring back the rule states from before the last rollback: what was enabled is enabled again, progressively and gated.
+//! Bring back what the last rollback, and a hard stop, took: the function runs again, and what was enabled is enabled
+//! again, progressively and gated.
 
-use super::{NoPlan, enable};
+use super::{NoPlan, enable, hard_stop};
 use crate::domain::{Command, Environment, Facts, Rule, Step};
 
-/// The steps for the rules that were enabled before the rollback and are not now. Rules that were off stay off.
+/// First the function, if it is stopped; then the rules that were enabled before the rollback and are not now. Rules that
+/// were off stay off.
 pub(super) fn steps(command: &Command, facts: &Facts, environment: &Environment) -> Result<Vec<Step>, NoPlan> {
-    let (_, before) = facts.before_rollback.as_ref().ok_or_else(|| NoPlan::NoRollback(environment.name.clone()))?;
+    let mut steps: Vec<Step> = hard_stop::back(facts, environment).into_iter().collect();
+    let Some((_, before)) = &facts.before_rollback else {
+        let nothing = || NoPlan::NoRollback(environment.name.clone());
+        return if steps.is_empty() { Err(nothing()) } else { Ok(steps) };
+    };
     let wanted: Vec<&Rule> = environment
         .rules
         .iter()
         .filter(|rule| before.get(&rule.name).is_some_and(|state| state.is_enabled()))
         .filter(|rule| facts.rules.get(&rule.name).is_none_or(|fact| !fact.state.is_enabled()))
         .collect();
-    enable::steps(command, wanted, facts, environment)
+    steps.extend(enable::steps(command, wanted, facts, environment)?);
+    Ok(steps)
 }

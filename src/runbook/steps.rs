@@ -2,6 +2,7 @@
 //! effects of other steps are in [`effects`].
 
 pub mod effects;
+mod function;
 mod keep;
 mod redrive;
 pub mod replay;

@@ -4,12 +4,14 @@
 
 mod accounts;
 mod closed;
+mod code_rollback;
 mod crash;
 mod decisions;
 mod deploy;
 mod dlq;
 mod doctor;
 mod enable;
+mod hard_stop;
 mod hold;
 mod monitor;
 mod permissions;

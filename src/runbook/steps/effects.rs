@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{ActError, keep, redrive, replay, sam, stack, topic};
+use super::{ActError, function, keep, redrive, replay, sam, stack, topic};
 use crate::aws::{Aws, AwsError};
 use crate::domain::{Check, Effect, Environment, Held, Progress, Receipt, Run, StepProgress, StepStatus};
 use crate::sam::Sam;
@@ -76,7 +76,16 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
         Effect::KeepRules { bus, rules } => keep::find(site, bus, rules).await,
         Effect::SamBuild { checkout } => Ok(sam::find_build(site, checkout, first).await),
         Effect::SamDeploy { stack, checkout } => sam::find_deploy(site, stack, checkout, first).await,
-        Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => refused(),
+        Effect::Invoke { .. } => refused(),
+        Effect::UpdateCode { function, package, version, before, revision } => {
+            let version = version.as_deref();
+            let wish = function::Code { function, package, version, before, revision };
+            function::find_code(site, wish, first).await
+        }
+        Effect::SetConcurrency { function, from, to } => {
+            let wish = function::Concurrency { function, from: *from, to: *to };
+            function::find_concurrency(site, wish).await
+        }
         Effect::StartReplay { order, .. } => replay::find(site, order).await,
         Effect::Redrive { queue, bus, limit } => {
             redrive::find(site, redrive::Redrive { queue, bus, limit: *limit }).await
@@ -100,7 +109,16 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
         Effect::KeepRules { bus, rules } => keep::act(site, held, bus, rules).await,
         Effect::SamBuild { checkout } => sam::build(site, checkout).await,
         Effect::SamDeploy { stack, checkout } => sam::deploy(site, held, stack, checkout).await,
-        Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => nothing(),
+        Effect::Invoke { .. } => nothing(),
+        Effect::UpdateCode { function, package, version, before, revision } => {
+            let version = version.as_deref();
+            let wish = function::Code { function, package, version, before, revision };
+            function::update_code(site, held, wish).await
+        }
+        Effect::SetConcurrency { function, from, to } => {
+            let wish = function::Concurrency { function, from: *from, to: *to };
+            function::set_concurrency(site, held, wish).await
+        }
         Effect::StartReplay { order, .. } => replay::act(site, held, order).await,
         Effect::Redrive { queue, bus, limit } => redrive::act(redrive::Redrive { queue, bus, limit: *limit }),
         Effect::Subscribe { topic, endpoint } => topic::subscribe(site, topic, endpoint).await,
@@ -122,7 +140,16 @@ pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Res
         Effect::KeepRules { .. } => Ok(keep::observe(receipt)),
         Effect::SamBuild { checkout } => Ok(sam::observe_build(site, checkout).await),
         Effect::SamDeploy { stack, checkout } => sam::observe_deploy(site, stack, checkout).await,
-        Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
+        Effect::Invoke { .. } => over(),
+        Effect::UpdateCode { function, package, version, before, revision } => {
+            let version = version.as_deref();
+            let wish = function::Code { function, package, version, before, revision };
+            function::observe_code(site, wish).await
+        }
+        Effect::SetConcurrency { function, from, to } => {
+            let wish = function::Concurrency { function, from: *from, to: *to };
+            function::observe_concurrency(site, wish, receipt).await
+        }
         Effect::StartReplay { .. } => replay::observe(site).await,
         // A redrive is worked on.
         Effect::Redrive { .. } => Ok(Observation::default()),
@@ -179,7 +206,16 @@ pub async fn stop(
         Effect::KeepRules { .. } => Ok(keep::observe(receipt)),
         Effect::SamBuild { .. } => sam::stop(site, None).await,
         Effect::SamDeploy { stack, .. } => sam::stop(site, Some(stack)).await,
-        Effect::Invoke { .. } | Effect::UpdateCode { .. } | Effect::SetConcurrency { .. } => over(),
+        Effect::Invoke { .. } => over(),
+        Effect::UpdateCode { function, package, version, before, revision } => {
+            let version = version.as_deref();
+            let wish = function::Code { function, package, version, before, revision };
+            function::observe_code(site, wish).await
+        }
+        Effect::SetConcurrency { function, from, to } => {
+            let wish = function::Concurrency { function, from: *from, to: *to };
+            function::observe_concurrency(site, wish, receipt).await
+        }
         Effect::StartReplay { .. } => replay::stop(site, held).await,
         Effect::Redrive { .. } => Ok(redrive::stop(site)),
         Effect::Subscribe { endpoint, .. } => Ok(topic::stop_waiting(endpoint)),

@@ -70,6 +70,10 @@ impl State {
             environment: spec.environment.clone(),
             code: deploy::code_of(&spec.version),
             modified: now,
+            concurrency: None,
+            revision: 0,
+            updated_at: None,
+            update_fails: None,
         });
         self.formations.push(Stack {
             place: place.clone(),

@@ -32,6 +32,7 @@ impl State {
         for function in self.functions.iter_mut().filter(|function| function.environment == environment) {
             function.code = code_of(label);
             function.modified = now;
+            function.revision += 1;
         }
         let mut stacks = self.formations.iter_mut();
         let Some(stack) = stacks.find(|stack| stack.environment == environment) else { return false };

@@ -135,7 +135,7 @@ impl State {
     fn writes(&self, at: Timestamp, target: &Target) -> Option<Written> {
         let function = self.functions.iter().find(|function| function.arn() == target.arn)?;
         let fault = |what: &str| self.fault(&function_fault(&function.environment, what));
-        let text = if fault("throttles") {
+        let text = if fault("throttles") || function.concurrency == Some(0) {
             return None;
         } else if fault("errors") {
             "[ERROR] RuntimeError: the broker does not answer"
@@ -159,7 +159,7 @@ impl State {
             return Vec::new();
         };
         let fault = |what: &str| self.fault(&function_fault(&function.environment, what));
-        if fault("throttles") {
+        if fault("throttles") || function.concurrency == Some(0) {
             return vec![(function.metric("Throttles"), 1.0)];
         }
         let milliseconds = 180.0 + (at.as_second().rem_euclid(7) * 15) as f64;

@@ -1,18 +1,24 @@
 //! Lambda's operations on functions.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::deploy::code_of;
 use super::faults::rule_fault;
 use super::iam::role_arn;
 use super::input::Input;
 use super::refusal::Refusal;
 use super::serve::CallContext;
-use super::state::State;
+use super::state::{Function, State};
 use super::wire::Service;
 
-pub fn answer(state: &State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
+pub fn answer(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
     match call.operation {
         "GetFunctionConfiguration" => get_function_configuration(state, call, input),
+        "GetFunctionConcurrency" => get_function_concurrency(state, call, input),
+        "PutFunctionConcurrency" => put_function_concurrency(state, call, input),
+        "DeleteFunctionConcurrency" => delete_function_concurrency(state, call, input),
+        "UpdateFunctionCode" => update_function_code(state, call, input),
         "GetPolicy" => get_policy(state, call, input),
         other => Err(Refusal::unknown_operation(Some(Service::Lambda), other)),
     }
@@ -27,6 +33,7 @@ fn get_function_configuration(state: &State, call: &CallContext, input: Input) -
     let function = functions.find(|function| function.name == name || function.arn() == name).ok_or_else(|| {
         Refusal { status: 404, ..Refusal::sender("ResourceNotFoundException", format!("Function not found: {name}")) }
     })?;
+    let status = update_status(function, call.now);
     Ok(json!({
         "FunctionName": function.name,
         "FunctionArn": function.arn(),
@@ -40,9 +47,83 @@ fn get_function_configuration(state: &State, call: &CallContext, input: Input) -
         "CodeSha256": function.code,
         "Version": "$LATEST",
         "State": "Active",
-        "LastUpdateStatus": "Successful",
+        "LastUpdateStatus": status,
+        "LastUpdateStatusReason": function.update_fails.as_deref().filter(|_| status == "Failed"),
+        "RevisionId": revision(function),
         "PackageType": "Zip",
     }))
+}
+
+/// How long Lambda works on an update.
+const UPDATE_TAKES: SignedDuration = SignedDuration::from_secs(8);
+
+fn revision(function: &Function) -> String {
+    format!("00000000-0000-4000-8000-{:012}", function.revision)
+}
+
+fn update_status(function: &Function, now: Timestamp) -> &'static str {
+    match function.updated_at {
+        Some(at) if now < at => "InProgress",
+        Some(_) if function.update_fails.is_some() => "Failed",
+        Some(_) | None => "Successful",
+    }
+}
+
+fn function_mut<'a>(state: &'a mut State, call: &CallContext, name: &str) -> Result<&'a mut Function, Refusal> {
+    let mut functions = state.functions.iter_mut().filter(|function| call.sees(&function.place));
+    functions.find(|function| function.name == name || function.arn() == name).ok_or_else(|| Refusal {
+        status: 404,
+        ..Refusal::sender("ResourceNotFoundException", format!("Function not found: {name}"))
+    })
+}
+
+fn get_function_concurrency(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
+    let function = function_mut(state, call, input.required("FunctionName")?)?;
+    Ok(match function.concurrency {
+        Some(reserved) => json!({"ReservedConcurrentExecutions": reserved}),
+        None => json!({}),
+    })
+}
+
+fn put_function_concurrency(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
+    let reserved = input.number("ReservedConcurrentExecutions", -1, 0..=900)?;
+    let function = function_mut(state, call, input.required("FunctionName")?)?;
+    function.concurrency = u32::try_from(reserved).ok();
+    Ok(json!({"ReservedConcurrentExecutions": reserved}))
+}
+
+fn delete_function_concurrency(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
+    function_mut(state, call, input.required("FunctionName")?)?.concurrency = None;
+    Ok(json!({}))
+}
+
+/// The code of a package follows from the last part of its key: the version's label.
+fn update_function_code(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
+    let function = function_mut(state, call, input.required("FunctionName")?)?;
+    if input.text("RevisionId").is_some_and(|given| given != revision(function)) {
+        let message = "The Revision Id provided does not match the latest Revision Id. Call the GetFunction API to retrieve \
+                       the latest Revision Id for your resource.";
+        return Err(Refusal { status: 412, ..Refusal::sender("PreconditionFailedException", message) });
+    }
+    if update_status(function, call.now) == "InProgress" {
+        let message = format!(
+            "The operation cannot be performed at this time. An update is in progress for resource: {}",
+            function.arn()
+        );
+        return Err(Refusal { status: 409, ..Refusal::sender("ResourceConflictException", message) });
+    }
+    let (_, key) = (input.required("S3Bucket")?, input.required("S3Key")?);
+    let label = key.rsplit('/').next().unwrap_or(key);
+    let label = label.strip_suffix(".zip").ok_or_else(|| {
+        input.wrong("Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist.")
+    })?;
+    if function.update_fails.is_none() {
+        function.code = code_of(label);
+    }
+    function.revision += 1;
+    function.modified = call.now;
+    function.updated_at = Some(call.now + UPDATE_TAKES);
+    Ok(json!({"FunctionName": function.name, "CodeSha256": function.code, "RevisionId": revision(function)}))
 }
 
 /// The function's own policy: a statement for each rule of its stack that may invoke it.

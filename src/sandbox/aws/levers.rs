@@ -258,6 +258,26 @@ impl World {
         stack_mut(&mut inner.state, environment).map(|stack| stack.template = template.to_owned()).is_some()
     }
 
+    /// A function's reserved concurrency: outer none if there is no such function.
+    pub fn concurrency(&self, function: &str) -> Option<Option<u32>> {
+        let inner = self.ticked();
+        inner.state.functions.iter().find(|known| known.name == function).map(|function| function.concurrency)
+    }
+
+    /// Sets a function's reserved concurrency; says whether there is such a function.
+    pub fn set_concurrency(&self, function: &str, to: Option<u32>) -> bool {
+        let mut inner = self.ticked();
+        let function = inner.state.functions.iter_mut().find(|known| known.name == function);
+        function.map(|function| function.concurrency = to).is_some()
+    }
+
+    /// Lets updates of a function's code fail for a reason, or not any more; says whether there is such a function.
+    pub fn set_update_fails(&self, function: &str, why: Option<&str>) -> bool {
+        let mut inner = self.ticked();
+        let function = inner.state.functions.iter_mut().find(|known| known.name == function);
+        function.map(|function| function.update_fails = why.map(str::to_owned)).is_some()
+    }
+
     /// Switches a table's time to live; says whether there is such a table.
     pub fn set_ttl(&self, table: &str, enabled: bool) -> bool {
         let mut inner = self.ticked();

@@ -207,6 +207,18 @@ pub struct Function {
     /// The code's CodeSha256: base64.
     pub code: String,
     pub modified: Timestamp,
+    /// The reserved concurrency; none without a reservation.
+    #[serde(default)]
+    pub concurrency: Option<u32>,
+    /// Counts its changes.
+    #[serde(default)]
+    pub revision: u64,
+    /// When Lambda is done with the last update of its code.
+    #[serde(default)]
+    pub updated_at: Option<Timestamp>,
+    /// Why updates of its code fail, if they do.
+    #[serde(default)]
+    pub update_fails: Option<String>,
 }
 
 impl Function {

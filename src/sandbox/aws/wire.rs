@@ -109,7 +109,7 @@ impl Request {
             let name = caller.service.clone().unwrap_or_default();
             (form.service(), name, form.action, Protocol::Query, form.input)
         } else if caller.service.as_deref() == Some(Service::Lambda.iam_prefix()) {
-            let (operation, input) = lambda_call(method, uri);
+            let (operation, input) = lambda_call(method, uri, body);
             (Some(Service::Lambda), String::new(), operation, Protocol::Rest, Ok(input))
         } else {
             let name = caller.service.clone().unwrap_or_default();
@@ -189,10 +189,14 @@ fn parse_json(body: &[u8]) -> Result<Value, Refusal> {
 }
 
 /// The operation that a path of Lambda's interface names, and its input.
-fn lambda_call(method: &Method, uri: &Uri) -> (String, Value) {
+fn lambda_call(method: &Method, uri: &Uri, body: &[u8]) -> (String, Value) {
     let parts: Vec<&str> = uri.path().trim_start_matches('/').split('/').collect();
     let operation = match (method.as_str(), parts.as_slice()) {
         ("GET", ["2015-03-31", "functions", name, "configuration"]) => Some(("GetFunctionConfiguration", *name)),
+        ("GET", ["2019-09-30", "functions", name, "concurrency"]) => Some(("GetFunctionConcurrency", *name)),
+        ("PUT", ["2017-10-31", "functions", name, "concurrency"]) => Some(("PutFunctionConcurrency", *name)),
+        ("DELETE", ["2017-10-31", "functions", name, "concurrency"]) => Some(("DeleteFunctionConcurrency", *name)),
+        ("PUT", ["2015-03-31", "functions", name, "code"]) => Some(("UpdateFunctionCode", *name)),
         ("GET", ["2015-03-31", "functions", name, "policy"]) => Some(("GetPolicy", *name)),
         _ => None,
     };
@@ -200,7 +204,8 @@ fn lambda_call(method: &Method, uri: &Uri) -> (String, Value) {
         return (format!("{method} {}", uri.path()), Value::Null);
     };
     // An ARN's colons; nothing else in a function's name is written otherwise in a path.
-    let mut input = json!({"FunctionName": name.replace("%3A", ":")});
+    let mut input = parse_json(body).ok().filter(|input| input.is_object()).unwrap_or_else(|| json!({}));
+    input["FunctionName"] = json!(name.replace("%3A", ":"));
     for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
         input[name.as_ref()] = json!(value);
     }

@@ -23,7 +23,7 @@ pub fn of(run: &Run, context: &ViewContext<'_>) -> (Vec<Button>, Markup) {
 
 fn choices(run: &Run, context: &ViewContext<'_>) -> Vec<Choice> {
     if matches!(run.command, Command::Rollback { .. }) {
-        return turn_off(run).into_iter().collect();
+        return turn_off(run).or_else(|| stop_function(run)).into_iter().collect();
     }
     if let Some(ended) = &run.ended {
         let again = match ended.outcome {
@@ -199,6 +199,28 @@ fn turn_off(run: &Run) -> Option<Choice> {
     };
     let typed = Command::Rollback { environment: environment.clone() };
     Some((button, "To ask anew, where the button is gone", typed))
+}
+
+/// After a verified rollback: what is queued for the function already can be kept from running, too.
+fn stop_function(run: &Run) -> Option<Choice> {
+    run.ended.as_ref().filter(|ended| ended.outcome == Outcome::Succeeded)?;
+    let environment = &run.environment;
+    let button = Button {
+        label: "Stop the function too".to_owned(),
+        action: action::HARD_STOP,
+        value: environment.clone(),
+        style: Style::Danger,
+        confirm: Some(Confirm {
+            title: format!("Stop the function of {}?", clip(environment, 60)),
+            text: "Its reserved concurrency is set to 0: events that are queued for it already do not run either. \
+                   `restore` gives it back."
+                .to_owned(),
+            yes: "Stop the function",
+            no: "Not now",
+        }),
+    };
+    let typed = Command::HardStop { environment: environment.clone() };
+    Some((button, "To stop the function too", typed))
 }
 
 fn is_verify(run: &Run) -> bool {

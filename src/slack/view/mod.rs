@@ -114,6 +114,8 @@ pub mod action {
     pub const ESCALATE: &str = "escalate";
     /// Roll back now, after the confirmation. The value names the environment, and the run of the card if there is one.
     pub const ROLL_BACK: &str = "rollback:now";
+    /// Stop the function itself, after the confirmation. The value names the environment.
+    pub const HARD_STOP: &str = "hard-stop:now";
     /// The form that asks for the times of a replay.
     pub const REPLAY: &str = "replay";
     /// Queue a command behind the run that holds its environment.

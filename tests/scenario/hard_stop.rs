@@ -1,0 +1,109 @@
+//! The function itself is stopped, after a rollback or without one, and `restore` gives it back.
+
+use alch::domain::{Outcome, Run, RunId};
+use alch::sandbox::aws::{ApiFault, Failure, RuleState};
+use jiff::SignedDuration;
+
+use crate::world::{World, story};
+
+const R1: RunId = RunId(1);
+const FUNCTION: &str = "the-alchemiser-v2-lambda-dev";
+
+fn concurrency(world: &World) -> Option<u32> {
+    world.aws.concurrency(FUNCTION).unwrap()
+}
+
+fn ended(run: &Run) -> (Outcome, &str) {
+    let ended = run.ended.as_ref().unwrap();
+    (ended.outcome, &ended.summary)
+}
+
+#[test]
+fn after_a_rollback_a_click_stops_the_function_and_restore_gives_it_back() {
+    story(async |world| {
+        assert!(world.aws.set_concurrency(FUNCTION, Some(7)));
+        world.set_all("dev", RuleState::Enabled);
+        world.alice().types("rollback dev").await;
+        world.passes(SignedDuration::from_secs(30)).await;
+        let card = world.card(R1).await;
+        world.alice().clicks(&card, "hard-stop:now").await;
+        let run = world.until_ended(RunId(2)).await;
+        assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", world.told(RunId(2)).await);
+        assert!(ended(&run).1.contains("queued for it already neither"), "{}", ended(&run).1);
+        assert_eq!(concurrency(world), Some(0));
+        insta::assert_snapshot!("hard_stop_thread", world.thread(RunId(2)).await);
+        world.bob().types("status dev").await;
+        assert!(world.bob().sees().contains("stopped: reserved concurrency 0"), "{}", world.bob().sees());
+        world.alice().types("restore dev").await;
+        let run = world.until_ended(RunId(3)).await;
+        assert_eq!(concurrency(world), Some(7));
+        assert_eq!(run.steps[0].step.id.0, "start-function");
+        assert_eq!(world.enabled("dev").len(), 4, "{}", world.told(RunId(3)).await);
+    });
+}
+
+#[test]
+fn without_a_rollback_and_twice_it_keeps_the_value_from_before() {
+    story(async |world| {
+        for run in [R1, RunId(2)] {
+            world.alice().types("hard-stop dev").await;
+            assert_eq!(ended(&world.until_ended(run).await).0, Outcome::Succeeded);
+        }
+        assert!(ended(&world.run(RunId(2)).await).1.contains("was stopped already"));
+        world.alice().types("restore dev").await;
+        let run = world.until_ended(RunId(3)).await;
+        assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", ended(&run).1);
+        assert_eq!(concurrency(world), None, "there was no reservation");
+        let calls = world.aws.calls();
+        assert!(calls.iter().any(|call| call.operation == "DeleteFunctionConcurrency"));
+        // It is taken back: nothing is left to restore.
+        world.alice().types("restore dev").await;
+        assert_eq!(ended(&world.until_ended(RunId(4)).await).0, Outcome::Failed);
+    });
+}
+
+#[test]
+fn neither_a_freeze_nor_a_run_that_holds_the_environment_holds_it_up() {
+    story(async |world| {
+        world.alice().types("enable all dev").await;
+        world.alice().types("freeze dev because of a review").await;
+        world.alice().types("hard-stop dev").await;
+        let run = world.until_ended(RunId(2)).await;
+        assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", world.told(RunId(2)).await);
+        assert_eq!(concurrency(world), Some(0), "{}", world.told(RunId(2)).await);
+    });
+}
+
+#[test]
+fn an_answer_that_is_lost_or_a_crash_loses_no_value_from_before() {
+    story(async |world| {
+        assert!(world.aws.set_concurrency(FUNCTION, Some(7)));
+        let operation = "PutFunctionConcurrency".to_owned();
+        world.aws.inject(ApiFault { operation: operation.clone(), times: 1, how: Failure::AfterEffect });
+        world.aws.inject(ApiFault { operation, times: 9, how: Failure::ServerError });
+        world.alice().types("hard-stop dev").await;
+        world.killed();
+        world.starts().await;
+        world.clock.advance(SignedDuration::from_secs(30));
+        let run = world.until_ended(R1).await;
+        assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", ended(&run).1);
+        assert!(ended(&run).1.contains("before: 7"), "{}", ended(&run).1);
+        world.aws.cancel_injected();
+        world.alice().types("restore dev").await;
+        world.until_ended(RunId(2)).await;
+        assert_eq!(concurrency(world), Some(7));
+    });
+}
+
+#[test]
+fn a_refusal_names_the_permission() {
+    story(async |world| {
+        let operation = "PutFunctionConcurrency".to_owned();
+        world.aws.inject(ApiFault { operation, times: 1, how: Failure::AccessDenied });
+        world.alice().types("hard-stop dev").await;
+        let run = world.until_ended(R1).await;
+        assert_eq!(ended(&run).0, Outcome::Failed);
+        assert!(ended(&run).1.contains("lambda:PutFunctionConcurrency"), "{}", ended(&run).1);
+        assert_eq!(concurrency(world), None);
+    });
+}
