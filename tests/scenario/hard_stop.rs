@@ -72,6 +72,8 @@ fn neither_a_freeze_nor_a_run_that_holds_the_environment_holds_it_up() {
         let run = world.until_ended(RunId(3)).await;
         assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", world.told(RunId(3)).await);
         assert_eq!(concurrency(world), Some(0), "{}", world.told(RunId(3)).await);
+        world.alice().types("rollback dev").await;
+        assert_eq!(ended(&world.until_ended(R1).await).0, Outcome::Preempted);
     });
 }
 
