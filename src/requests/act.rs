@@ -230,7 +230,9 @@ impl Requests {
         }
         // What people approve first waits for the environment by itself, once it is approved.
         let queue = asked.pressed.queue || permit.approvals_needed() > 0;
+        // What stops something waits for nobody.
         if asked.command.acts()
+            && !asked.command.is_emergency()
             && !queue
             && let Some(holder) = store.holder(environment).await?
             && let Some(holder) = store.run(holder.run).await?

@@ -67,10 +67,13 @@ fn neither_a_freeze_nor_a_run_that_holds_the_environment_holds_it_up() {
     story(async |world| {
         world.alice().types("enable all dev").await;
         world.alice().types("freeze dev because of a review").await;
+        // The freeze is a run, too.
         world.alice().types("hard-stop dev").await;
-        let run = world.until_ended(RunId(2)).await;
-        assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", world.told(RunId(2)).await);
-        assert_eq!(concurrency(world), Some(0), "{}", world.told(RunId(2)).await);
+        let run = world.until_ended(RunId(3)).await;
+        assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", world.told(RunId(3)).await);
+        assert_eq!(concurrency(world), Some(0), "{}", world.told(RunId(3)).await);
+        world.alice().types("rollback dev").await;
+        assert_eq!(ended(&world.until_ended(R1).await).0, Outcome::Preempted);
     });
 }
 
