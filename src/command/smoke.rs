@@ -7,8 +7,8 @@ use crate::domain::Command;
 pub(super) const TOPIC: Topic = Topic {
     name: "smoke",
     usage: "smoke <env>",
-    line: "Invoke the function once, in paper mode",
-    long: "Reads the function's configuration, and goes on only when it proves to be in paper mode. Invokes it once with the configured payload, shows what it answered, and checks rule invocations, archive and dead-letter queues.",
+    line: "Refuses, until the function can prove paper mode",
+    long: "A smoke test invokes the function once. The function does not heed the payload's paper flag, so it trades unless it is set up for paper. This version cannot have it prove that right before the invoke, and so invokes nothing.",
     examples: &["{env}"],
 };
 

@@ -90,6 +90,13 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
             deploy::steps(command, facts, environment)?
         }
         Command::Recover { .. } => recover::steps(facts, environment)?,
+        // The function ignores what the payload says of paper: without its own proof an invoke may trade.
+        Command::Smoke { .. } => {
+            return Err(NoPlan::Because(format!(
+                "this version of Alch cannot have {} prove that it trades on paper, and without proof nothing is invoked",
+                environment.function
+            )));
+        }
         Command::Subscribe { endpoint, .. } => topic::subscribe(endpoint, environment),
         Command::TestAlarm { .. } => topic::test(environment),
         _ => return Err(NoPlan::NotAFlow(command.name())),
