@@ -113,6 +113,14 @@ impl Engine {
             });
             return Ok(facts);
         }
+        let Some(run) = wish.run else {
+            facts.problem = Some(format!(
+                "what a deployment would change is said by its change set, which only `deploy {}` makes; where approval is \
+                 required, nothing is executed before people have seen it",
+                environment.name
+            ));
+            return Ok(facts);
+        };
         let creates = state.as_ref().is_none_or(|state| state.status == "REVIEW_IN_PROGRESS");
         let there = if creates { BTreeMap::new() } else { place.aws.stack_parameters(&environment.stack).await? };
         let Some(template_url) = deployer.template_url(&version, &environment.region) else {
@@ -120,18 +128,16 @@ impl Engine {
             return Ok(facts);
         };
         let session = Session {
-            run: wish.run.map(|run| run.id),
+            run: Some(run.id),
             step: "change-set".to_owned(),
             actor: wish.actor.clone(),
             command: wish.command.name().to_owned(),
             urgent: false,
         };
         let aws = place.aws.acting_for(&session).await?;
-        let held = preparing(place, wish.run.map(|run| run.id));
-        let preview = format!("preview-{}", self.clock().now().as_millisecond());
-        let stem = wish.run.map_or(preview, |run| format!("R{}", run.id.0));
+        let held = preparing(place, run.id);
         for attempt in 1..=MOST_ATTEMPTS {
-            let name = format!("alch-{stem}-{attempt}");
+            let name = format!("alch-R{}-{attempt}", run.id.0);
             let found = match place.aws.change_set(&environment.stack, &name).await?.value {
                 Some(found) => found,
                 None => {

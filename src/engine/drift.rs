@@ -22,6 +22,11 @@ pub(super) fn differences(approved: &Plan, now: &Plan) -> Vec<String> {
     {
         differences.push(format!("The checkout was at {}, and is at {} now.", before.name(), after.name()));
     }
+    if let (Some(before), Some(after)) = (change_set(approved), change_set(now))
+        && before != after
+    {
+        differences.push("The stack has moved, so there is another change set now.".to_owned());
+    }
     if let (Some(before), Some(after)) = (&approved.world, &now.world) {
         differences.extend(of_worlds(before, after));
     }
@@ -39,13 +44,28 @@ fn checked_out(plan: &Plan) -> Option<&CheckedOut> {
     })
 }
 
+/// The change set that the plan executes.
+fn change_set(plan: &Plan) -> Option<&str> {
+    plan.steps.iter().find_map(|step| match &step.kind {
+        StepKind::Effect { effect: Effect::ExecuteChangeSet { change_set, .. }, .. } => Some(change_set.as_str()),
+        _ => None,
+    })
+}
+
 /// The states that the plan's steps begin from.
 fn found(plan: &Plan) -> BTreeMap<&str, &'static str> {
     let states = plan.steps.iter().filter_map(|step| match &step.kind {
         StepKind::SetRule { rule, from, .. } => Some((rule.name.as_str(), from.word())),
         _ => None,
     });
-    states.collect()
+    let replayed = plan.steps.iter().flat_map(|step| match &step.kind {
+        StepKind::Effect { effect: Effect::StartReplay { rules, off, .. }, .. } => {
+            let word = |name: &String| if off.contains(name) { "disabled" } else { "enabled" };
+            rules.iter().map(|rule| (rule.name.as_str(), word(&rule.name))).collect()
+        }
+        _ => Vec::new(),
+    });
+    states.chain(replayed).collect()
 }
 
 fn of_worlds(before: &World, after: &World) -> Vec<String> {

@@ -15,8 +15,8 @@ fn without_lock<'a>(place: &'a Place, run: &Run) -> Held<'a> {
 }
 
 /// For what is prepared while planning and changes nothing of the environment: a change set.
-pub(super) fn preparing(place: &Place, run: Option<RunId>) -> Held<'_> {
-    Held::granted(&place.environment.name, run)
+pub(super) fn preparing(place: &Place, run: RunId) -> Held<'_> {
+    Held::granted(&place.environment.name, Some(run))
 }
 
 impl<'e> Drive<'e> {

@@ -111,6 +111,9 @@ fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>
     }
 }
 
+/// How often it is looked, at the longest, whether an effect has stopped: nobody waits for a slow look to be rid of it.
+const STOP_POLL: SignedDuration = SignedDuration::from_secs(5);
+
 /// A run that is to stop finds out about an act in flight, stops an effect under way, and ends.
 fn stopping(run: &Run, polled_at: Option<Timestamp>, now: Timestamp) -> Next {
     let Some(current) = run.current().filter(|current| current.status == StepStatus::Running) else {
@@ -120,10 +123,13 @@ fn stopping(run: &Run, polled_at: Option<Timestamp>, now: Timestamp) -> Next {
     match &current.step.kind {
         StepKind::SetRule { .. } if current.applied.is_none() => Next::Settle(step()),
         StepKind::Effect { .. } if current.effected.is_none() => Next::Settle(step()),
-        StepKind::Effect { poll, .. } => match due(current, *poll, Timestamp::MAX, polled_at, now) {
-            Some(_) => Next::Stop(step()),
-            None => Next::Wait(next_look(*poll, Timestamp::MAX, polled_at, now)),
-        },
+        StepKind::Effect { poll, .. } => {
+            let poll = (*poll).min(STOP_POLL);
+            match due(current, poll, Timestamp::MAX, polled_at, now) {
+                Some(_) => Next::Stop(step()),
+                None => Next::Wait(next_look(poll, Timestamp::MAX, polled_at, now)),
+            }
+        }
         StepKind::Monitor { .. } => {
             monitor::stopped(current, run.cancel.as_ref().map_or(now, |(asked, _)| *asked), polled_at)
         }

@@ -182,7 +182,7 @@ fn an_event_whose_answer_is_lost_is_sent_a_second_time_at_most_and_said() {
 }
 
 #[test]
-fn a_crash_half_way_sends_one_event_twice_at_most() {
+fn a_crash_half_way_sends_two_events_twice_at_most() {
     for after in [1, 2, 5, 9] {
         story(async |world| {
             with_messages(world, 12).await;
@@ -203,7 +203,8 @@ fn a_crash_half_way_sends_one_event_twice_at_most() {
             assert_eq!(outcome(&run), Outcome::Succeeded, "{}", world.told(R1).await);
             assert_eq!(depth(world), 0, "{}", world.told(R1).await);
             let puts = asked(world, "PutEvents").len();
-            assert!((12..=13).contains(&puts), "killed after {after}: {puts}");
+            // The message in flight, and one that the dying process may still begin.
+            assert!((12..=14).contains(&puts), "killed after {after}: {puts}");
         });
     }
 }

@@ -221,6 +221,46 @@ fn a_dead_letter_from_before_does_not_stop_a_replay() {
 }
 
 #[test]
+fn a_queue_that_cannot_be_read_is_never_taken_for_one_that_has_not_grown() {
+    story(async |world| {
+        half_an_hour(world).await;
+        world.alice().types(START).await;
+        world.aws.inject(ApiFault {
+            operation: "GetQueueAttributes".to_owned(),
+            times: 1000,
+            how: Failure::AccessDenied,
+        });
+        let run = world.until_ended(R1).await;
+        world.aws.cancel_injected();
+        assert_eq!(outcome(&run), Outcome::Unproven, "{}", world.told(R1).await);
+        let summary = run.ended.unwrap().summary;
+        assert!(summary.contains("the dead-letter queues could not be read"), "{summary}");
+    });
+}
+
+#[test]
+fn rules_that_changed_since_the_approval_are_approved_anew() {
+    story(async |world| {
+        world.set_all("prod", RuleState::Enabled);
+        world.passes(MINUTES(35)).await;
+        let typed = "replay start prod --from 2026-11-23T03:02:00Z --to 2026-11-23T03:22:00Z --rule signal-generated \
+                     --rule rebalance-planned";
+        world.alice().types(typed).await;
+        let asking = world.asking(R1, "approve").await;
+        let bus = "alchemiser-trading-events-prod";
+        world.aws.set_rule_state(bus, "alchemiser-rebalance-planned-prod", RuleState::Disabled);
+        world.bob().clicks(&asking, "approve").await;
+        let thread = world.thread(R1).await;
+        assert!(thread.contains("rebalance-planned was enabled, and is disabled now"), "{thread}");
+        assert!(started(world).is_empty());
+        let asking = world.asking(R1, "approve").await;
+        world.bob().clicks(&asking, "approve").await;
+        assert_eq!(outcome(&world.until_ended(R1).await), Outcome::Succeeded);
+        assert_eq!(started(world).len(), 1);
+    });
+}
+
+#[test]
 fn whatever_becomes_of_the_process_there_is_one_replay() {
     for operation in ["StartReplay", "DescribeReplay"] {
         for how in [Failure::BeforeEffect, Failure::AfterEffect, Failure::Throttle] {

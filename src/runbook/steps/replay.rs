@@ -281,3 +281,40 @@ fn grown(queues: &[Check]) -> Option<String> {
 fn utc(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Actor, Command, Event, Origin, Recorded, RunId};
+
+    fn run(environment: &str, number: i64, at: &str) -> Run {
+        let requested = Event::Requested {
+            command: Command::Redrive { environment: environment.to_owned(), limit: None },
+            text: String::new(),
+            actor: Actor::Alch,
+            environment: environment.to_owned(),
+            origin: Origin::Schedule,
+            queue: false,
+            notes: Vec::new(),
+        };
+        let (at, hash) = (at.parse().unwrap(), String::new());
+        Run::from_journal(&[Recorded { run: RunId(number), seq: 1, at, event: requested, hash }]).unwrap()
+    }
+
+    #[test]
+    fn a_replays_name_follows_from_its_run_and_is_what_eventbridge_takes() {
+        let at = "2026-11-23T03:00:00.123Z";
+        assert_eq!(name(&run("dev", 42, at)), "alch-dev-R-42-20261123T030000");
+        for environment in ["prod", "a b/c:d", "ünïcode", &"x".repeat(200)] {
+            let name = name(&run(environment, i64::MAX, at));
+            assert!(name.len() <= NAME_MAX, "{name}");
+            assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c)), "{name}");
+            assert!(name.ends_with("-R-9223372036854775807-20261123T030000"), "{name}");
+        }
+    }
+
+    #[test]
+    fn without_a_check_that_passed_nothing_is_sent_again() {
+        assert!(interlocked(&run("dev", 1, "2026-11-23T03:00:00Z")).is_err());
+    }
+}

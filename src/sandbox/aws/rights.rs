@@ -51,7 +51,7 @@ fn resources(service: Service, operation: &str, input: &Value, place: &Place) ->
     let iam = |resource: &str| format!("arn:{}:iam::{}:{resource}", place.partition(), place.account);
     let rule = |name: &str| {
         let bus = last(&text("EventBusName"), '/');
-        if bus.is_empty() { format!("rule/{name}") } else { format!("rule/{bus}/{name}") }
+        if bus.is_empty() || bus == "default" { format!("rule/{name}") } else { format!("rule/{bus}/{name}") }
     };
     let here = match (service, operation) {
         (Service::CloudWatch, _)

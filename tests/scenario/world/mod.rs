@@ -30,7 +30,7 @@ mod required;
 use postgres::{Postgres, postgres};
 
 /// How long a story waits, in real time, for the bot to have nothing left to do.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(3);
 
