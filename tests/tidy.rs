@@ -333,7 +333,11 @@ fn only_the_engine_says_that_an_environment_is_held() {
     let lines = production();
     refuse("Held is granted elsewhere:", containing(&lines, &["Held::granted"], &["src/engine"]));
     let granted: Vec<String> = containing(&lines, &["Held::granted"], &[]).collect();
-    assert_eq!(granted.len(), 4, "before an act, around effects, while preparing, and in the emergency path: {granted:#?}");
+    assert_eq!(
+        granted.len(),
+        4,
+        "before an act, around effects, while preparing, and in the emergency path: {granted:#?}"
+    );
     // The event of the same name says that a person holds an environment.
     let own = ["src/domain/held.rs", "src/domain/event.rs"];
     let built = containing(&lines, &["Held {"], &own).filter(|line| !line.contains("Event::Held {"));
