@@ -12,6 +12,7 @@ extern crate self as alch;
 pub mod app;
 pub mod audit;
 pub mod aws;
+pub mod chart;
 pub mod checks;
 pub mod cli;
 pub mod clock;

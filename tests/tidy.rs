@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 /// here is a change of the architecture: say there why.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("chart", &[]),
     ("clock", &[]),
     ("cli", &[]),
     ("journal", &["domain"]),
@@ -103,6 +104,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "domain",
     "journal",
+    "chart",
     "audit",
     "command",
     "window",
