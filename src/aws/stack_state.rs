@@ -1,7 +1,8 @@
 //! CloudFormation: how a stack stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_cloudformation::operation::describe_stacks::DescribeStacksOutput;
 use aws_sdk_cloudformation::types::Output;
 use jiff::Timestamp;
 
@@ -21,6 +22,8 @@ pub struct StackState {
     pub reason: Option<String>,
     /// When it was last made or changed, UTC; none when the answer does not say.
     pub touched_at: Option<Timestamp>,
+    /// The names of its parameters.
+    pub parameters: BTreeSet<String>,
 }
 
 impl StackState {
@@ -73,27 +76,10 @@ impl Aws {
     /// # Errors
     /// When AWS cannot be asked, or there is no such stack.
     pub async fn stack_outputs(&self, stack: &str) -> Result<Answer<BTreeMap<String, String>>, AwsError> {
-        let call = self.clients().cloudformation.describe_stacks().stack_name(stack);
-        let output = call.send().await.map_err(|error| AwsError::from_sdk(DESCRIBE_STACKS, &error).about(stack))?;
+        let output = self.describe_stack(stack).await?;
         let described = output.stacks().first().ok_or_else(|| AwsError::missing(DESCRIBE_STACKS, stack))?;
         let pair = |output: &Output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()));
         Ok(Answer { value: described.outputs().iter().filter_map(pair).collect(), request_ids: ids(&output) })
-    }
-
-    /// The stack's parameters by key (DescribeStacks); CloudFormation masks those that are secret.
-    ///
-    /// # Errors
-    /// When AWS cannot be asked, or there is no such stack.
-    pub async fn stack_parameters(&self, stack: &str) -> Result<BTreeMap<String, String>, AwsError> {
-        let call = self.clients().cloudformation.describe_stacks().stack_name(stack);
-        let output = call.send().await.map_err(|error| AwsError::from_sdk(DESCRIBE_STACKS, &error).about(stack))?;
-        let described = output.stacks().first().ok_or_else(|| AwsError::missing(DESCRIBE_STACKS, stack))?;
-        let given = described.parameters().iter();
-        Ok(given
-            .filter_map(|one| {
-                Some((one.parameter_key()?.to_owned(), one.parameter_value().unwrap_or_default().to_owned()))
-            })
-            .collect())
     }
 
     /// How a stack stands (DescribeStacks); none when there is no such stack.
@@ -101,8 +87,7 @@ impl Aws {
     /// # Errors
     /// When AWS cannot be asked.
     pub async fn stack_state(&self, stack: &str) -> Result<Option<StackState>, AwsError> {
-        let call = self.clients().cloudformation.describe_stacks().stack_name(stack);
-        let output = match call.send().await.map_err(|error| AwsError::from_sdk(DESCRIBE_STACKS, &error).about(stack)) {
+        let output = match self.describe_stack(stack).await {
             Ok(output) => output,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
@@ -113,10 +98,18 @@ impl Aws {
             AwsError::other(DESCRIBE_STACKS, "MissingStatus", "the answer has no StackStatus").about(stack)
         })?;
         let at = described.last_updated_time().or(described.creation_time());
+        let parameters = described.parameters().iter().filter_map(|one| one.parameter_key());
         Ok(Some(StackState {
             status,
             reason: described.stack_status_reason().filter(|reason| !reason.is_empty()).map(str::to_owned),
             touched_at: at.and_then(|at| Timestamp::new(at.secs(), 0).ok()),
+            parameters: parameters.map(str::to_owned).collect(),
         }))
+    }
+
+    /// One stack as CloudFormation describes it (DescribeStacks).
+    pub(super) async fn describe_stack(&self, stack: &str) -> Result<DescribeStacksOutput, AwsError> {
+        let call = self.clients().cloudformation.describe_stacks().stack_name(stack);
+        call.send().await.map_err(|error| AwsError::from_sdk(DESCRIBE_STACKS, &error).about(stack))
     }
 }

@@ -52,8 +52,7 @@ impl Aws {
 
     /// The value of the stack's tag `version` (DescribeStacks); none when it has no such tag, or an empty one.
     pub(super) async fn version_label(&self, stack: &str) -> Result<Option<String>, AwsError> {
-        let call = self.clients().cloudformation.describe_stacks().stack_name(stack);
-        let output = call.send().await.map_err(|error| AwsError::from_sdk(DESCRIBE_STACKS, &error).about(stack))?;
+        let output = self.describe_stack(stack).await?;
         let described = output.stacks().first().ok_or_else(|| AwsError::missing(DESCRIBE_STACKS, stack))?;
         let tag = described.tags().iter().find(|tag| tag.key() == Some(LABEL_TAG));
         Ok(tag.and_then(|tag| tag.value()).filter(|label| !label.is_empty()).map(str::to_owned))

@@ -2,14 +2,13 @@
 //! that CloudFormation works out for it. The change set is made while planning, so that people see and approve what it
 //! would change; its name follows from the run, so that a repeat finds it.
 
-use std::collections::BTreeMap;
-
-use super::effects::preparing;
+use super::act::session;
+use super::effects::without_lock;
 use super::execute::{Engine, HISTORY, Place};
 use super::prepare::Wish;
-use crate::aws::{AwsError, Session};
+use crate::aws::AwsError;
 use crate::domain::{
-    ChangeSetFacts, ChangeSetOrder, ChangeSetState, ChangesetDeployer, CodeRollback, Command, Detail, Run,
+    ChangeSetFacts, ChangeSetOrder, ChangeSetState, ChangesetDeployer, CodeRollback, Command, Detail, Run, StepId,
 };
 use crate::store::StoreError;
 
@@ -122,20 +121,13 @@ impl Engine {
             return Ok(facts);
         };
         let creates = state.as_ref().is_none_or(|state| state.status == "REVIEW_IN_PROGRESS");
-        let there = if creates { BTreeMap::new() } else { place.aws.stack_parameters(&environment.stack).await? };
+        let there = state.filter(|_| !creates).map(|state| state.parameters).unwrap_or_default();
         let Some(template_url) = deployer.template_url(&version, &environment.region) else {
             facts.problem = Some(format!("{version} makes no key of a template"));
             return Ok(facts);
         };
-        let session = Session {
-            run: Some(run.id),
-            step: "change-set".to_owned(),
-            actor: wish.actor.clone(),
-            command: wish.command.name().to_owned(),
-            urgent: false,
-        };
-        let aws = place.aws.acting_for(&session).await?;
-        let held = preparing(place, run.id);
+        let aws = place.aws.acting_for(&session(run, &StepId("change-set".to_owned()))).await?;
+        let held = without_lock(place, run);
         for attempt in 1..=MOST_ATTEMPTS {
             let name = format!("alch-R{}-{attempt}", run.id.0);
             let found = match place.aws.change_set(&environment.stack, &name).await?.value {
@@ -148,7 +140,7 @@ impl Engine {
                         template_url: template_url.clone(),
                         parameters: deployer.parameters.clone().into_iter().collect(),
                         kept_parameters: there
-                            .keys()
+                            .iter()
                             .filter(|key| !deployer.parameters.contains_key(*key))
                             .cloned()
                             .collect(),
