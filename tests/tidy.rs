@@ -337,8 +337,8 @@ fn only_the_engine_says_that_an_environment_is_held() {
     let granted: Vec<String> = containing(&lines, &["Held::granted"], &[]).collect();
     assert_eq!(
         granted.len(),
-        4,
-        "before an act, around effects, while preparing, and in the emergency path: {granted:#?}"
+        3,
+        "before an act, around effects and preparations, and in the emergency path: {granted:#?}"
     );
     // The event of the same name says that a person holds an environment.
     let own = ["src/domain/held.rs", "src/domain/event.rs"];

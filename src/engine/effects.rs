@@ -3,20 +3,15 @@
 
 use super::execute::{Drive, Engine, Place, Turn};
 use crate::aws::AwsError;
-use crate::domain::{Effect, Event, Held, Receipt, Run, RunId, StepId, StepKind, StepStatus};
+use crate::domain::{Effect, Event, Held, Receipt, Run, StepId, StepKind, StepStatus};
 use crate::runbook::steps::ActError;
 use crate::runbook::steps::effects::{self, Found, Observation, Site};
 use crate::store::StoreError;
 
-/// For what needs no lock: what only tells somebody, and stopping what the run itself has begun, also when a rollback has
-/// taken the environment from it.
-fn without_lock<'a>(place: &'a Place, run: &Run) -> Held<'a> {
+/// For what needs no lock: what only tells somebody; what is prepared while planning and changes nothing of the environment,
+/// a change set; and stopping what the run itself has begun, also when a rollback has taken the environment from it.
+pub(super) fn without_lock<'a>(place: &'a Place, run: &Run) -> Held<'a> {
     Held::granted(&place.environment.name, Some(run.id))
-}
-
-/// For what is prepared while planning and changes nothing of the environment: a change set.
-pub(super) fn preparing(place: &Place, run: RunId) -> Held<'_> {
-    Held::granted(&place.environment.name, Some(run))
 }
 
 impl<'e> Drive<'e> {
