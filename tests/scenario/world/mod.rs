@@ -179,11 +179,11 @@ impl World {
         self.bot = Some(Bot { runtime, engine, requests, outbox, store, stop });
     }
 
-    /// Ends the bot as kill -9 would: nothing is finished, nothing is said.
+    /// Ends the bot as kill -9 would: nothing is finished, nothing is said. Waits until it is gone: workers that are told to
+    /// end go on for some dozens of polls, and a dead process does not act beside the one that comes after it.
     pub fn killed(&mut self) {
-        if let Some(bot) = self.bot.take() {
-            let Bot { runtime, .. } = bot;
-            runtime.shutdown_background();
+        if let Some(Bot { runtime, .. }) = self.bot.take() {
+            std::thread::spawn(move || runtime.shutdown_timeout(PATIENCE)).join().unwrap();
         }
     }
 
