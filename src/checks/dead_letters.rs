@@ -142,6 +142,11 @@ impl DeadLetter {
         })
     }
 
+    /// The rule's name in EventBridge, where the message says it.
+    pub fn rule_name(&self) -> Option<&str> {
+        self.rule_arn.as_deref().map(rule_of)
+    }
+
     /// The rule's short name, or its name in EventBridge when it is not one of the environment's.
     pub fn rule(&self, environment: &Environment) -> String {
         let Some(name) = self.rule_arn.as_deref().map(rule_of) else { return NO_RULE.to_owned() };

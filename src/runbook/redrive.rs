@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::replay::{because, interlocked, utc};
 use super::{NoPlan, step};
 use crate::checks::idempotency;
-use crate::domain::{Command, Effect, Environment, Facts, Inspection, Remark, Step, StepKind};
+use crate::domain::{Command, DeadLetterGroup, Effect, Environment, Facts, Inspection, Remark, Step, StepKind};
 
 /// How many messages are put back when nothing else is said.
 pub const DEFAULT_LIMIT: u32 = 100;
@@ -34,6 +34,10 @@ pub(super) fn steps(command: &Command, facts: &Facts, environment: &Environment)
         let why = known.groups.first().map(|group| group.example.clone()).unwrap_or_default();
         return Err(because(format!("none of the messages that were looked at can be put on the bus: {why}")));
     }
+    let sendable: Vec<&DeadLetterGroup> = known.groups.iter().filter(|group| group.stuck < group.count).collect();
+    if !sendable.is_empty() && sendable.iter().all(|group| gets_nothing(&group.rule, facts)) {
+        return Err(because(all_off(&sendable, environment)));
+    }
     interlocked(&known.idempotency, command, environment)?;
     let redrive = Effect::Redrive {
         queue: known.queue.clone(),
@@ -44,6 +48,31 @@ pub(super) fn steps(command: &Command, facts: &Facts, environment: &Environment)
         step("idempotency", StepKind::Inspect { inspection: Inspection::Idempotency }),
         step("redrive", StepKind::Effect { effect: redrive, poll: POLL, patience: PATIENCE }),
     ])
+}
+
+/// Whether the rule that a message came from is off. Its event would be taken by the bus and reach nobody.
+fn gets_nothing(rule: &str, facts: &Facts) -> bool {
+    match facts.rules.get(rule) {
+        Some(fact) => !fact.state.is_enabled(),
+        // It names no rule of this environment: any that is on may match.
+        None => !facts.rules.is_empty() && facts.rules.values().all(|fact| !fact.state.is_enabled()),
+    }
+}
+
+fn all_off(sendable: &[&DeadLetterGroup], environment: &Environment) -> String {
+    let known = environment.rules.iter().filter(|rule| sendable.iter().any(|group| group.rule == rule.name));
+    let mut names: Vec<&str> = known.map(|rule| rule.name.as_str()).collect();
+    if names.is_empty() {
+        names.extend(environment.rules.iter().map(|rule| rule.name.as_str()));
+    }
+    let are = if names.len() == 1 { "is" } else { "are" };
+    let first = names.first().copied().unwrap_or("all");
+    format!(
+        "{} {are} off: the bus would take the events, nothing would get them, and their messages would be gone. Turn it on \
+         first: `enable {first} {}`",
+        names.join(", "),
+        environment.name
+    )
 }
 
 /// What people have to know before they let it begin.
@@ -72,6 +101,15 @@ pub(super) fn remarks(command: &Command, facts: &Facts, environment: &Environmen
     if stuck > 0 {
         remarks.push(Remark::warned(format!(
             "{stuck} of those looked at cannot be put on the bus and stay where they are."
+        )));
+    }
+    let waiting = known.groups.iter().filter(|group| gets_nothing(&group.rule, facts));
+    let waiting: Vec<String> =
+        waiting.map(|group| format!("{} of {}", group.count - group.stuck, group.rule)).collect();
+    if !waiting.is_empty() {
+        remarks.push(Remark::warned(format!(
+            "What came from a rule that is off stays where it is, because nothing would get it: {}.",
+            waiting.join(", ")
         )));
     }
     remarks.push(Remark::warned(

@@ -169,6 +169,45 @@ fn nothing_is_sent_without_the_interlock_the_bus_or_a_message() {
 }
 
 #[test]
+fn nothing_is_sent_to_rules_that_are_off() {
+    story(async |world| {
+        with_messages(world, 6).await;
+        world.set_all("dev", RuleState::Disabled);
+        world.alice().types("dlq redrive dev").await;
+        let summary = world.until_ended(R1).await.ended.unwrap().summary;
+        assert!(summary.contains("signal-generated, rebalance-planned are off"), "{summary}");
+        assert!(summary.contains("`enable signal-generated dev`"), "{summary}");
+        // One of the two is on: what came from the other stays.
+        assert!(world.aws.set_rule_state(
+            "alchemiser-trading-events-dev",
+            "alchemiser-signal-generated-dev",
+            RuleState::Enabled
+        ));
+        world.alice().types("dlq redrive dev").await;
+        let run = world.until_ended(RunId(2)).await;
+        assert_eq!(outcome(&run), Outcome::Succeeded, "{}", world.told(RunId(2)).await);
+        assert_eq!((depth(world), asked(world, "PutEvents").len(), asked(world, "DeleteMessage").len()), (2, 4, 4));
+        let thread = world.thread(RunId(2)).await;
+        assert!(thread.contains("nothing would get it: 2 of rebalance-planned"), "{thread}");
+        assert!(thread.contains("its rule alchemiser-rebalance-planned-dev is off"), "{thread}");
+    });
+}
+
+#[test]
+fn where_the_bus_fails_again_and_again_it_stops() {
+    story(async |world| {
+        with_messages(world, 6).await;
+        world.aws.inject(ApiFault { operation: "PutEvents".to_owned(), times: 100, how: Failure::ServerError });
+        world.alice().types("dlq redrive dev").await;
+        let run = world.until_ended(R1).await;
+        assert_eq!(outcome(&run), Outcome::Failed);
+        let summary = run.ended.unwrap().summary;
+        assert!(summary.contains("5 times in a row. The messages stay"), "{summary}");
+        assert_eq!((depth(world), asked(world, "DeleteMessage").len()), (6, 0));
+    });
+}
+
+#[test]
 fn an_event_whose_answer_is_lost_is_sent_a_second_time_at_most_and_said() {
     story(async |world| {
         with_messages(world, 3).await;

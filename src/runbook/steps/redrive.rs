@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::ActError;
 use super::effects::{Found, Observation, Site};
 use super::replay::interlocked;
-use crate::aws::{Aws, AwsError};
+use crate::aws::{Aws, AwsError, ListedRule};
 use crate::checks::dead_letters::DeadLetter;
 use crate::domain::{Held, Progress, Receipt, StepStatus};
 
@@ -35,6 +35,10 @@ const STUCK: &str = "stuck";
 const EMPTY: &str = "empty";
 const SETTLING: &str = "settling";
 const SETTLED: &str = "settled";
+const TROUBLED: &str = "troubled";
+
+/// After so many handfuls in a row of which nothing was sent because EventBridge failed, it stops.
+const MOST_TROUBLED: i64 = 5;
 
 /// What is put where.
 #[derive(Clone, Copy)]
@@ -91,9 +95,20 @@ pub(super) async fn work(site: &Site<'_>, held: &Held<'_>, redrive: Redrive<'_>)
     if letters.is_empty() {
         return empty(site, redrive, (sent, stuck)).await;
     }
+    // Read again for each handful: somebody may turn a rule off meanwhile.
+    let rules = site.aws.rules(redrive.bus).await?;
     let since = site.step.effected.as_ref().map_or(site.now, |(at, _)| *at);
-    let mut handful =
-        Handful { aws: site.aws, held, redrive, news: Vec::new(), put: BTreeMap::new(), sent, stuck, trouble: None };
+    let mut handful = Handful {
+        aws: site.aws,
+        held,
+        redrive,
+        rules: &rules,
+        news: Vec::new(),
+        put: BTreeMap::new(),
+        sent,
+        stuck,
+        trouble: None,
+    };
     let came_back = handful.send(letters, since).await;
     let Handful { mut news, put, sent, stuck, trouble, .. } = handful;
     if !put.is_empty() {
@@ -107,6 +122,8 @@ pub(super) async fn work(site: &Site<'_>, held: &Held<'_>, redrive: Redrive<'_>)
     counts.insert(SENT.to_owned(), sent);
     counts.insert(STUCK.to_owned(), stuck);
     counts.insert(EMPTY.to_owned(), 0);
+    let troubled = if trouble.is_some() && sent == before.count(SENT) { before.count(TROUBLED) + 1 } else { 0 };
+    counts.insert(TROUBLED.to_owned(), troubled);
     if before.count(SENT) > 0 {
         counts.insert(SETTLED.to_owned(), 1);
     }
@@ -121,6 +138,17 @@ pub(super) async fn work(site: &Site<'_>, held: &Held<'_>, redrive: Redrive<'_>)
             redrive.queue
         );
         (StepStatus::Failed, why)
+    });
+    let over = over.or_else(|| {
+        let error = trouble.filter(|_| troubled >= MOST_TROUBLED)?;
+        let why = format!(
+            "{}. Stopped by itself: {error}, {troubled} times in a row. The messages stay in {}; look at `status {}`, and ask \
+             again when it is well",
+            told(sent, stuck),
+            redrive.queue,
+            site.environment.name
+        );
+        Some((StepStatus::Failed, why))
     });
     Ok(Observation { news: Some(news), over, ..Observation::default() })
 }
@@ -209,6 +237,8 @@ struct Handful<'a> {
     aws: &'a Aws,
     held: &'a Held<'a>,
     redrive: Redrive<'a>,
+    /// The rules of the bus as they are now.
+    rules: &'a [ListedRule],
     news: Vec<String>,
     /// How many events of which type were put and their messages deleted.
     put: BTreeMap<String, u32>,
@@ -246,11 +276,24 @@ impl Handful<'_> {
         let _ = self.aws.hide(self.redrive.queue, std::slice::from_ref(letter), STUCK_SECONDS).await;
     }
 
+    /// Why nothing would get the event: the rule that it comes from is off, or all are when it names none.
+    fn goes_nowhere(&self, letter: &DeadLetter) -> Option<String> {
+        let mut on = self.rules.iter().filter(|rule| rule.state.is_enabled() && rule.managed_by.is_none());
+        match letter.rule_name() {
+            Some(name) => (!on.any(|rule| rule.name == name))
+                .then(|| format!("its rule {name} is off, and nothing would get its event; turn it on and ask again")),
+            None => on.next().is_none().then(|| "every rule is off, and nothing would get its event".to_owned()),
+        }
+    }
+
     async fn send_one(&mut self, letter: &DeadLetter) {
         let event = match letter.event(self.redrive.bus) {
             Ok(event) => event,
             Err(why) => return self.stays(letter, &why.to_string()).await,
         };
+        if let Some(why) = self.goes_nowhere(letter) {
+            return self.stays(letter, &why).await;
+        }
         match self.aws.put_event(self.held, self.redrive.bus, &event).await {
             Err(error) => {
                 if error.may_have_happened() {
