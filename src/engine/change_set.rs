@@ -9,6 +9,7 @@ use super::prepare::Wish;
 use crate::aws::AwsError;
 use crate::domain::{
     ChangeSetFacts, ChangeSetOrder, ChangeSetState, ChangesetDeployer, CodeRollback, Command, Detail, Run, StepId,
+    StepStatus,
 };
 use crate::store::StoreError;
 
@@ -53,8 +54,8 @@ impl Engine {
     /// The version that was deployed before the one that runs, as the journals tell it.
     async fn version_before(&self, place: &Place) -> Result<Result<String, String>, StoreError> {
         let environment = &place.environment;
-        let now = place.aws.version(environment).await.ok().and_then(|version| version.label);
         let known = self.deployed_versions(&environment.name).await?;
+        let now = running_label(place, &known).await;
         let before = known.into_iter().map(|(version, _)| version).find(|version| Some(version) != now.as_ref());
         Ok(before.ok_or_else(|| {
             format!(
@@ -64,14 +65,16 @@ impl Engine {
         }))
     }
 
-    /// The versions that were deployed by change set, newest first, each once, with its run.
+    /// The versions that were deployed by change set, newest first, each once, with its run. One whose update failed was
+    /// not.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn deployed_versions(&self, environment: &str) -> Result<Vec<(String, Run)>, StoreError> {
         let mut known: Vec<(String, Run)> = Vec::new();
         for run in self.store().recent_changes(environment, HISTORY).await? {
-            let receipts = run.steps.iter().filter_map(|progress| progress.effected.as_ref());
+            let done = run.steps.iter().filter(|progress| progress.status == StepStatus::Done);
+            let receipts = done.filter_map(|progress| progress.effected.as_ref());
             let versions: Vec<String> = receipts
                 .filter_map(|(_, receipt)| match &receipt.detail {
                     Detail::Version { version } => Some(version.clone()),
@@ -170,5 +173,19 @@ impl Engine {
         }
         facts.problem = Some(format!("{} goes on moving; ask again when nobody else changes it", environment.stack));
         Ok(facts)
+    }
+}
+
+/// The name of the version that runs: of the newest one that was deployed here when nobody has touched the stack since, else
+/// what the stack's tag says. The tag alone would not do: not whatever speaks for CloudFormation keeps a change set's tags.
+pub async fn running_label(place: &Place, known: &[(String, Run)]) -> Option<String> {
+    let environment = &place.environment;
+    let tag = async { place.aws.version(environment).await.ok().and_then(|version| version.label) };
+    let Some((newest, run)) = known.first() else { return tag.await };
+    let over = run.steps.iter().filter(|progress| progress.effected.is_some()).filter_map(|one| one.finished_at).max();
+    let touched = place.aws.stack_state(&environment.stack).await.ok().flatten().and_then(|state| state.touched_at);
+    match (touched, over) {
+        (Some(touched), Some(over)) if touched <= over => Some(newest.clone()),
+        _ => tag.await,
     }
 }

@@ -26,6 +26,7 @@ mod tests;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use change_set::running_label;
 pub use execute::{Engine, Place};
 pub use next::{Next, next};
 pub use prepare::{Preview, PreviewError};

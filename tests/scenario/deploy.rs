@@ -67,6 +67,25 @@ fn the_version_before_is_gone_back_to() {
 }
 
 #[test]
+fn a_version_whose_update_failed_is_none_to_go_back_to() {
+    tell(async |world| {
+        let fails = Some("Resource handler returned message: no such layer".to_owned());
+        world.aws.plan_version("2026.11.29", VersionPlan { fails, ..VersionPlan::default() });
+        for (run, version) in [(1, "2026.11.27"), (2, "2026.11.28"), (3, "2026.11.29")] {
+            world.alice().types(&format!("deploy dev --version {version}")).await;
+            world.until_ended(RunId(run)).await;
+        }
+        world.alice().types("versions dev").await;
+        let seen = world.alice().sees();
+        assert!(seen.contains("2026.11.28 (runs now)") && !seen.contains("2026.11.29"), "{seen}");
+        world.alice().types("rollback dev --code").await;
+        let run = world.until_ended(RunId(4)).await;
+        assert_eq!(run.ended.unwrap().outcome, Outcome::Succeeded, "{}", world.told(RunId(4)).await);
+        assert!(world.told(RunId(4)).await.contains("with version 2026.11.27"), "{}", world.told(RunId(4)).await);
+    });
+}
+
+#[test]
 fn a_crash_around_the_execution_executes_nothing_twice() {
     for seconds in [0, 2, 4, 10] {
         tell(async |world| {
