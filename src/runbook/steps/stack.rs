@@ -66,12 +66,15 @@ pub(super) async fn observe(site: &Site<'_>, planned: Planned<'_>) -> Result<Obs
     let mut done: Vec<&str> = complete.map(|event| event.logical_id.as_str()).collect();
     done.sort_unstable();
     done.dedup();
+    let settled = state.is_good() && (!events.is_empty() || was_executed(site, planned, &state).await?);
     let all = planned.changes.len().max(1);
-    let permille = u16::try_from(1000 * done.len().min(all) / all).ok();
-    let now =
-        format!("{} is {}, {} of {} resources done", planned.stack, state.status, done.len(), planned.changes.len());
+    let permille = u16::try_from(if settled { 1000 } else { 1000 * done.len().min(all) / all }).ok();
+    let count = format!(", {} of {} resources done", done.len(), planned.changes.len());
+    // Where the events do not name their request, nothing can be counted.
+    let count = if settled && done.is_empty() { String::new() } else { count };
+    let now = format!("{} is {}{count}", planned.stack, state.status);
     let news = news(site, &events, now, permille);
-    if news.is_some() || state.is_in_progress() {
+    if news.is_some() || state.is_in_progress() || (state.is_good() && !settled) {
         return Ok(Observation { news, ..Observation::default() });
     }
     if state.is_good() {
@@ -79,6 +82,18 @@ pub(super) async fn observe(site: &Site<'_>, planned: Planned<'_>) -> Result<Obs
         return Ok(Observation::over(StepStatus::Done, summary));
     }
     Ok(Observation::over(StepStatus::Failed, stuck(site, planned.stack, &state, &events)))
+}
+
+/// Whether a stack that looks well does so because of this change set: right after the request it may still show what was
+/// before.
+async fn was_executed(site: &Site<'_>, planned: Planned<'_>, state: &StackState) -> Result<bool, AwsError> {
+    let asked = site.step.effected.as_ref().map(|(at, _)| *at);
+    if state.touched_at.zip(asked).is_some_and(|(touched, asked)| touched >= asked) {
+        return Ok(true);
+    }
+    let found = site.aws.change_set(planned.stack, planned.id).await?.value;
+    Ok(found
+        .is_none_or(|set| matches!(&set.state, ChangeSetState::Executed { status } if status == "EXECUTE_COMPLETE")))
 }
 
 /// The run is to stop. CloudFormation goes on by itself, so it is looked at until the stack has settled; a rollback that
