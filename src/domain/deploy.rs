@@ -50,15 +50,16 @@ pub struct ChangesetDeployer {
 }
 
 impl ChangesetDeployer {
-    /// The https address of a version's template in S3, as CloudFormation takes it in the region. None when version or
-    /// template make none.
+    /// The https address of a version's template in S3, as CloudFormation takes it in the region: with the bucket in its
+    /// path, as SAM writes it, so that a bucket with dots in its name has a good certificate. None when version or template
+    /// make none.
     pub fn template_url(&self, version: &str, region: &str) -> Option<String> {
         let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+/".contains(&byte));
         let (bucket, key) = self.template.strip_prefix("s3://")?.split_once('/')?;
         let key = key.replace("{version}", version);
         let whole = !version.is_empty() && !version.contains("..") && is_plain(version) && is_plain(&key);
         let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        whole.then(|| format!("https://{bucket}.s3.{region}.{suffix}/{}", key.replace('+', "%2B")))
+        whole.then(|| format!("https://s3.{region}.{suffix}/{bucket}/{}", key.replace('+', "%2B")))
     }
 }
 
