@@ -120,7 +120,7 @@ impl Aws {
     }
 
     /// The replays from an archive, the newest first (ListReplays by the archive's ARN, all pages; EventBridge takes one
-    /// filter only). A listing tells neither bus nor rules.
+    /// filter only). A listing tells neither bus nor rules. One that is listed without its window is described.
     pub async fn replays(&self, archive_arn: &str) -> Result<Answer<Vec<ReplayFact>>, AwsError> {
         let mut all = Answer { value: Vec::new(), request_ids: Vec::new() };
         let mut next = None;
@@ -133,6 +133,12 @@ impl Aws {
                 .map_err(|error| AwsError::from_sdk(LIST_REPLAYS, &error).about(archive_arn))?;
             for replay in page.replays() {
                 let name = replay.replay_name().unwrap_or_default();
+                if replay.event_start_time().is_none() || replay.event_end_time().is_none() {
+                    let described = self.replay(name).await?;
+                    all.value.extend(described.value);
+                    all.request_ids.extend(described.request_ids);
+                    continue;
+                }
                 all.value.push(ReplayFact {
                     name: name.to_owned(),
                     state: replay_state(LIST_REPLAYS, name, replay.state())?,
