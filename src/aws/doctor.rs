@@ -66,6 +66,11 @@ impl Aws {
     async fn rights(&self, need: &Needed, source: &Result<String, String>) -> Vec<Right> {
         let asked = async {
             let source = source.as_ref().map_err(Clone::clone)?;
+            if source.ends_with(":root") {
+                // The account's root user may do everything there, and IAM simulates nothing for it.
+                let all = need.actions.iter().map(|action| ((*action).to_owned(), Permission::Allowed));
+                return Ok(Answer { value: all.collect(), request_ids: Vec::new() });
+            }
             let arn = self.arn(need.service, &need.resource).await.map_err(|error| error.to_string())?;
             Box::pin(self.may_all(source, need.actions, &arn)).await.map_err(|error| error.to_string())
         };
@@ -87,10 +92,11 @@ impl Aws {
 fn policy_source(caller: &str) -> String {
     let parts: Vec<&str> = caller.splitn(6, ':').collect();
     match parts.as_slice() {
-        ["arn", partition, "sts", _, account, resource] => {
+        ["arn", partition, "sts", _, account, resource] if resource.starts_with("assumed-role/") => {
             let role = resource.split('/').nth(1).unwrap_or_default();
             format!("arn:{partition}:iam::{account}:role/{role}")
         }
+        // A federated user has no policies that could be asked about; IAM says so.
         _ => caller.to_owned(),
     }
 }
@@ -105,5 +111,7 @@ mod tests {
         assert_eq!(policy_source(session), "arn:aws-cn:iam::111111111111:role/alch");
         let user = "arn:aws:iam::111111111111:user/ada";
         assert_eq!(policy_source(user), user);
+        let federated = "arn:aws:sts::111111111111:federated-user/ada";
+        assert_eq!(policy_source(federated), federated, "it is no role");
     }
 }

@@ -48,6 +48,11 @@ impl Aws {
         let named = |permission: &dyn Fn(&str) -> Permission| {
             actions.iter().map(|action| ((*action).to_owned(), permission(action))).collect()
         };
+        if !role_arn.contains(":role/") {
+            let why = format!("{refused}; only a role's policies can be read instead, and {role_arn} is none");
+            let request_ids = refused.request_id.into_iter().collect();
+            return Ok(Answer { value: named(&|_| Permission::Unknown(why.clone())), request_ids });
+        }
         match Box::pin(self.role_policies(role_arn)).await {
             Ok(Answer { value: RolePolicies { documents, boundary }, request_ids }) => {
                 let permission = |action: &str| {

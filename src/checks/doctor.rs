@@ -168,6 +168,11 @@ impl Doctor<'_> {
             Ok((_, arn)) => arn.as_str(),
             Err(_) => "its role",
         };
+        // Where none can be told, it is for one reason, and that is said once.
+        if let Some(why) = nothing_told(&self.readings.rights) {
+            let finding = Finding::new(Verdict::Unknown, "not told", sentence(why));
+            return vec![self.list.found(Row::new("none", "", "allowed"), "SimulatePrincipalPolicy", finding)];
+        }
         let rights = self.readings.rights.iter().map(|right| {
             let Right { action, on, vital, permission } = right;
             let finding = match permission {
@@ -441,6 +446,18 @@ fn permitted(doctor: &Doctor<'_>, _: &Rule, full: &FullRule) -> Finding {
 fn picks_everything(pattern: &str) -> bool {
     let value: Value = serde_json::from_str(pattern).unwrap_or_default();
     value.as_object().is_some_and(|fields| !fields.contains_key("detail-type") && !fields.contains_key("detail"))
+}
+
+/// Why nothing is known of any right, when that is so.
+fn nothing_told(rights: &[Right]) -> Option<&str> {
+    let mut why = None;
+    for right in rights {
+        match &right.permission {
+            Permission::Unknown(reason) => why = why.or(Some(reason.as_str())),
+            Permission::Allowed | Permission::Denied(_) => return None,
+        }
+    }
+    why
 }
 
 /// Rights that are told the same, each once.
