@@ -260,7 +260,8 @@ impl AwsErrorKind {
             // Another update of the function is under way.
             "ResourceConflictException" if operation.service == "Lambda" => Self::Conflict,
             _ if status == 429 => Self::Throttled,
-            _ if status >= 500 => Self::ServerError,
+            // 501 is no failure that passes: whatever answered has no such operation, and did nothing.
+            _ if status >= 500 && status != 501 => Self::ServerError,
             _ => Self::Other {
                 code: if short.is_empty() { format!("HTTP {status}") } else { short.to_owned() },
                 message: message.to_owned(),
