@@ -69,7 +69,7 @@ impl Aws {
                 let Some(name) = alarm.alarm_name() else { continue };
                 let fact = AlarmFact {
                     status: status(name, alarm.state_value(), alarm.state_reason(), alarm.state_updated_timestamp())?,
-                    actions_enabled: alarm.actions_enabled().unwrap_or(false),
+                    actions_enabled: are_enabled(alarm.actions_enabled()),
                     actions: alarm.alarm_actions().to_vec(),
                     metrics: watched(alarm),
                 };
@@ -79,7 +79,7 @@ impl Aws {
                 let Some(name) = alarm.alarm_name() else { continue };
                 let fact = AlarmFact {
                     status: status(name, alarm.state_value(), alarm.state_reason(), alarm.state_updated_timestamp())?,
-                    actions_enabled: alarm.actions_enabled().unwrap_or(false),
+                    actions_enabled: are_enabled(alarm.actions_enabled()),
                     actions: alarm.alarm_actions().to_vec(),
                     metrics: Vec::new(),
                 };
@@ -92,6 +92,11 @@ impl Aws {
         }
         Err(AwsError::other(DESCRIBE_ALARMS, "TooManyPages", "the listing did not end"))
     }
+}
+
+/// CloudWatch says it of each alarm; whatever leaves it out means the value that alarms have by themselves.
+fn are_enabled(told: Option<bool>) -> bool {
+    told.unwrap_or(true)
 }
 
 /// The metrics that an alarm watches: its own one, or those of its expression.
