@@ -20,7 +20,7 @@ pub(super) const TOPIC: Topic = Topic {
 pub(super) struct Options {
     #[arg(long)]
     code: bool,
-    #[arg(long, conflicts_with = "function")]
+    #[arg(long)]
     stack: bool,
     #[arg(long)]
     function: bool,
@@ -42,6 +42,9 @@ pub(super) fn read(line: Line<'_>, options: Options) -> Result<Command, Refusal>
             ));
         }
         return Ok(Command::Rollback { environment });
+    }
+    if stack && function {
+        return Err(line.unfit("`--stack` puts all of it back, `--function` its code alone: say one of the two."));
     }
     if stack && package.is_some() {
         return Err(line.unfit("A package is the function's: `--package` goes with `--function`."));
