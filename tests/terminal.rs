@@ -32,6 +32,19 @@ async fn a_run_from_a_terminal_prints_its_journal_as_it_grows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_when_nobody_reads_any_more() {
+    let stage = Stage::new().await;
+    let (read, write) = std::io::pipe().unwrap();
+    drop(read);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_alch"));
+    command.args(ENABLE).env_clear().envs(&stage.variables).stdin(std::process::Stdio::null()).stdout(write);
+    let done = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(stage.is_enabled("dev", "signal-generated"));
+    assert!(stage.told(RunId(1)).await.0.text.contains("succeeded"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_json_each_line_is_an_event_of_the_journal() {
     let mut stage = Stage::new().await;
     stage.variables.remove("SLACK_BOT_TOKEN");

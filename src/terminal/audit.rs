@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use secrecy::ExposeSecret;
 
-use super::load;
+use super::{load, say};
 use crate::audit;
 use crate::cli::{AuditArgs, AuditCommand, AuditWriting, ConfigArgs};
 use crate::clock::Clock;
@@ -72,18 +72,18 @@ async fn write(
 async fn verify(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
     let (_, store) = open(args, variables).await?;
     let ChainReport { runs, events, head, problems } = store.check_chain().await?;
-    println!("Checked {events} events of {runs} runs.");
+    say(format_args!("Checked {events} events of {runs} runs."));
     if let Some((run, hash)) = head {
-        println!("Head: {run} {hash}");
+        say(format_args!("Head: {run} {hash}"));
     }
     for problem in &problems {
-        println!("FAIL  {problem}");
+        say(format_args!("FAIL  {problem}"));
     }
     if problems.is_empty() {
-        println!("The hash chain holds: nothing was edited, deleted or reordered.");
+        say("The hash chain holds: nothing was edited, deleted or reordered.");
         Ok(ExitCode::SUCCESS)
     } else {
-        println!("The hash chain is broken: the journal is not what was recorded.");
+        say("The hash chain is broken: the journal is not what was recorded.");
         Ok(ExitCode::FAILURE)
     }
 }

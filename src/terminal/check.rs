@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use secrecy::ExposeSecret;
 
+use super::say;
 use crate::aws::{Aws, AwsSettings};
 use crate::checks::doctor;
 use crate::cli::CheckArgs;
@@ -53,13 +54,13 @@ pub(super) async fn check(args: &CheckArgs, variables: &Variables) -> anyhow::Re
             rows.extend(doctor::checks(environment, &readings).into_iter().map(|check| found(environment, check)));
         }
     }
-    print!("{}", table(&rows));
+    say(table(&rows));
     let failed = rows.iter().filter(|row| row.state == State::Bad).count();
     if failed == 0 {
-        println!("\n{} is sound.", args.config.config.display());
+        say(format_args!("{} is sound.", args.config.config.display()));
         Ok(ExitCode::SUCCESS)
     } else {
-        println!("\n{failed} of {} are not well.", rows.len());
+        say(format_args!("{failed} of {} are not well.", rows.len()));
         Ok(ExitCode::FAILURE)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::say;
 use crate::cli::{IamArgs, IamRole};
 use crate::config::Variables;
 use crate::iam::{self, PolicyOf};
@@ -19,7 +20,7 @@ pub(super) fn iam(args: &IamArgs, variables: &Variables) -> anyhow::Result<ExitC
         IamRole::Trust => PolicyOf::Trust,
     };
     let policy = iam::policy(environment, of, args.bot.as_deref());
-    println!("{}", serde_json::to_string_pretty(&policy.document)?);
+    say(serde_json::to_string_pretty(&policy.document)?);
     if environment.role_arn.is_none() {
         eprintln!(
             "{} has no role_arn: Alch acts there with its own identity, which needs the operator's policy. The role's name \

@@ -6,7 +6,7 @@ mod iam;
 mod run;
 mod teller;
 
-#[cfg(feature = "sandbox")]
+use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -30,13 +30,18 @@ pub async fn start(command: CliCommand, variables: Variables) -> anyhow::Result<
         CliCommand::Sandbox(args) => sandbox(args, &variables).await,
         CliCommand::Check(args) => check::check(&args, &variables).await,
         CliCommand::Manifest(args) => {
-            print!("{}", manifest::render(args.url.as_deref(), args.socket));
+            say(manifest::render(args.url.as_deref(), args.socket).trim_end());
             Ok(ExitCode::SUCCESS)
         }
         CliCommand::Audit(args) => audit::audit(&args, &variables).await,
         CliCommand::Iam(args) => iam::iam(&args, &variables),
         CliCommand::Run(args) => run::run(args, &variables).await,
     }
+}
+
+/// Prints a line. Whoever reads may be gone, as `head` is after its lines: what is under way goes on all the same.
+fn say(text: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 fn load(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<(Config, Secrets)> {

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::say;
 use crate::control::Tell;
-use crate::domain::{Check, Event, Outcome, RuleState, RunId, StepId};
+use crate::domain::{Check, Event, Outcome, Remark, RuleState, RunId, StepId, StepStatus, Verdict};
+use crate::slack::view;
 
 /// It succeeded, or the question was answered.
 const SUCCEEDED: u8 = 0;
@@ -14,6 +16,8 @@ const SUCCEEDED: u8 = 0;
 const FAILED: u8 = 1;
 /// Done, but nothing has shown yet that it works.
 const NOT_PROVEN: u8 = 3;
+/// Before a line that belongs to the one above it: as wide as a time of day.
+const INDENT: &str = "         ";
 
 /// Prints, and remembers what the last line of all has to say.
 pub(super) struct Teller {
@@ -58,16 +62,19 @@ impl Teller {
                 self.run = Some(event.run);
                 self.remember(&event.event);
                 if self.json {
-                    println!("{}", serde_json::to_string(event).unwrap_or_default());
+                    say(serde_json::to_string(event).unwrap_or_default());
                 } else {
-                    println!("{line}");
+                    say(line);
+                    for line in remarks(&event.event).into_iter().chain(self.reasons(&event.event)) {
+                        say(view::tame(&line));
+                    }
                 }
             }
             Tell::Say { text } => {
                 if self.json {
-                    println!("{}", json!({ "say": text }));
+                    say(json!({ "say": text }));
                 } else {
-                    println!("{text}");
+                    say(text);
                 }
                 self.said = Some(text.clone());
             }
@@ -89,10 +96,39 @@ impl Teller {
         }
     }
 
+    /// Why a step that is over is not well, and what mends it: a line for each check that did not pass. Those of one reason
+    /// share it, and a whole leaves it to its parts.
+    fn reasons(&self, event: &Event) -> Vec<String> {
+        let Event::Finished {
+            step,
+            status: StepStatus::Failed | StepStatus::Inconclusive | StepStatus::Unknown,
+            summary,
+        } = event
+        else {
+            return Vec::new();
+        };
+        let checks = self.checks.iter().find(|(known, _)| known == step).map(|(_, checks)| checks.as_slice());
+        let open: Vec<&Check> = checks.unwrap_or_default().iter().filter(|one| one.verdict != Verdict::Pass).collect();
+        let has_parts = |whole: &Check| open.iter().any(|part| part.name.starts_with(&format!("{}/", whole.name)));
+        let mut groups: Vec<(Verdict, &str, Vec<String>)> = Vec::new();
+        for check in open.iter().filter(|check| !has_parts(check) && !summary.contains(&check.reason)) {
+            let title = format!("{} {}", check.title, check.value).trim_end().to_owned();
+            match groups.iter_mut().find(|(verdict, reason, _)| (*verdict, *reason) == (check.verdict, &*check.reason))
+            {
+                Some((_, _, titles)) => titles.push(title),
+                None => groups.push((check.verdict, &check.reason, vec![title])),
+            }
+        }
+        let line = |(verdict, reason, titles): (Verdict, &str, Vec<String>)| {
+            format!("{INDENT}{}: {}: {reason}", verdict.word(), titles.join(", "))
+        };
+        groups.into_iter().map(line).collect()
+    }
+
     /// Nothing more comes: with `--json` the last object says how it ended. The exit status.
     pub(super) fn over(&self) -> ExitCode {
         if self.json {
-            println!("{}", self.summary());
+            say(self.summary());
         }
         ExitCode::from(self.status())
     }
@@ -114,6 +150,7 @@ impl Teller {
                 "title": check.title,
                 "verdict": check.verdict,
                 "value": check.value,
+                "reason": check.reason,
             })
         };
         let checks = self.checks.iter().flat_map(|(step, checks)| checks.iter().map(move |found| check(step, found)));
@@ -131,6 +168,13 @@ impl Teller {
             "next": self.ended.next,
         })
     }
+}
+
+/// What people have to know before what was asked for is done.
+fn remarks(event: &Event) -> Vec<String> {
+    let Event::Observed { facts } = event else { return Vec::new() };
+    let line = |remark: &Remark| format!("{INDENT}{}: {}", if remark.loud { "warning" } else { "note" }, remark.text);
+    facts.remarks.iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ pub use card::{card, card_changes_at};
 pub use clicked::{rollback_offer, rolled_back, run_made};
 pub use holds::{AuditFile, audit_file, audit_uploaded, held_already, kept_out, not_yours};
 pub use home::home;
+pub use markup::tame;
 pub use modals::{
     Carried, code_form, code_refused, enrolment_form, note, reason, reason_form, reason_refused, take_code,
 };

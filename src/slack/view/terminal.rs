@@ -185,14 +185,15 @@ fn rule(run: &Run, step: &StepId) -> String {
     rule.map_or_else(|| step.to_string(), |rule| rule.name.clone())
 }
 
-/// How many passed, and the others by name.
+/// How many passed, and the others by name. The parts of a check are told by it.
 fn tally(checks: &[Check]) -> String {
-    let passed = checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
-    let others: String = checks
+    let whole: Vec<&Check> = checks.iter().filter(|check| !check.is_part()).collect();
+    let passed = whole.iter().filter(|check| check.verdict == Verdict::Pass).count();
+    let others: String = whole
         .iter()
         .filter(|check| check.verdict != Verdict::Pass)
         .map(|check| format!("; {}: {} {}", check.verdict.word(), check.title, check.value))
         .collect();
     let live = words::live_numbers(checks).map(|numbers| format!(" ({numbers})")).unwrap_or_default();
-    format!("{passed} of {} pass{live}{others}", checks.len())
+    format!("{passed} of {} pass{live}{others}", whole.len())
 }
