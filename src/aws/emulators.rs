@@ -11,8 +11,10 @@ use crate::checks::{checklist, minute_of};
 use crate::clock::Clock;
 use crate::domain::{AlarmState, Check, Environment, Facts, Held, Rule, RuleState, Verdict};
 
-use super::{Aws, AwsErrorKind};
+use super::{Answer, Aws, AwsErrorKind};
 
+mod events;
+mod stacks;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 

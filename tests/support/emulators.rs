@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 /// How long an emulator may take until it answers.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
+/// By this an emulator knows that a request is for S3; it does not check the signature.
+const SIGNED: &str = "Authorization: AWS4-HMAC-SHA256 Credential=test/20261126/us-east-1/s3/aws4_request, \
+                      SignedHeaders=host, Signature=none";
+
 /// A running emulator of AWS. Dropping it ends the process.
 pub struct Emulator {
     /// The endpoint of all its services.
@@ -18,6 +22,20 @@ pub struct Emulator {
     /// The account that it plays.
     pub account: &'static str,
     child: Child,
+}
+
+impl Emulator {
+    /// Puts something into S3: a bucket at `/bucket`, an object at `/bucket/key`.
+    pub fn put(&self, path: &str, body: &[u8]) {
+        let host = self.endpoint.trim_start_matches("http://");
+        let mut connection = TcpStream::connect(host).unwrap();
+        let length = body.len();
+        let head = format!("PUT {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {length}\r\n{SIGNED}\r\n\r\n");
+        connection.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.lines().next().is_some_and(|first| first.contains(" 200")), "PUT {path}: {answer}");
+    }
 }
 
 impl Drop for Emulator {

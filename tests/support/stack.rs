@@ -93,6 +93,7 @@ pub struct Sdk {
     pub sqs: aws_sdk_sqs::Client,
     pub dynamodb: aws_sdk_dynamodb::Client,
     pub cloudformation: aws_sdk_cloudformation::Client,
+    pub iam: aws_sdk_iam::Client,
 }
 
 impl Sdk {
@@ -112,6 +113,7 @@ impl Sdk {
             sqs: aws_sdk_sqs::Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
+            iam: aws_sdk_iam::Client::new(&config),
         }
     }
 
