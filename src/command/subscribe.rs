@@ -18,8 +18,8 @@ const MAX_ADDRESS_CHARS: usize = 254;
 /// Reads the words after `subscribe`.
 pub(super) fn read(line: Line<'_>) -> Result<Command, Refusal> {
     let (addresses, names): (Vec<String>, Vec<String>) = line.plain()?.into_iter().partition(|word| word.contains('@'));
-    let environment = target::environment(&names, &TOPIC, line.context)?;
     let endpoint = match addresses.as_slice() {
+        [] if names.len() > 1 => return Err(line.unfit("There is no e-mail address in that: one has an `@`.")),
         [] => return Err(line.missing("Which e-mail address?")),
         [one] => one.clone(),
         [_, ..] => return Err(line.unfit("One address at a time, please.")),
@@ -27,6 +27,7 @@ pub(super) fn read(line: Line<'_>) -> Result<Command, Refusal> {
     if !is_address(&endpoint) {
         return Err(line.unfit("That is not an e-mail address."));
     }
+    let environment = target::environment(&names, &TOPIC, line.context)?;
     Ok(Command::Subscribe { environment, endpoint })
 }
 

@@ -381,6 +381,8 @@ fn a_refusal_says_what_is_wrong_and_how_it_is_right() {
         ("continue", "Which run?"),
         ("answer R-1 wait undo", "You gave more than one answer."),
         ("rollback dev --code --stack --function", "say one of the two."),
+        ("subscribe dev ada", "There is no e-mail address in that"),
+        ("subscribe dev", "Which e-mail address?"),
         ("help enabel", "I know no command `enabel`. Did you mean `enable`?"),
         ("enable \"all dev", "a quotation mark without its partner"),
         ("enable don't", "I know no rule or environment `don't`."),
