@@ -133,7 +133,9 @@ pub(super) fn remarks(command: &Command, facts: &Facts, environment: &Environmen
     });
     if let Some(oldest) = known.oldest {
         let (warns, text) = idempotency::reach(environment, oldest, known.at);
-        remarks.push(Remark { loud: warns, text: format!("The oldest is from {}. {text}", utc(oldest)) });
+        // Where nothing tells an event from a new one, its age makes no difference.
+        let text = if known.keyed == 0 && sendable > 0 { String::new() } else { format!(" {text}") };
+        remarks.push(Remark { loud: warns, text: format!("The oldest is from {}.{text}", utc(oldest)) });
     }
     remarks.push(Remark::said(
         "Each message is deleted only after its event was put; after a crash in between, at most one event is put twice. \
