@@ -56,7 +56,10 @@ impl Engine {
         let environment = &place.environment;
         let known = self.deployed_versions(&environment.name).await?;
         let now = running_label(place, &known).await;
-        let before = known.into_iter().map(|(version, _)| version).find(|version| Some(version) != now.as_ref());
+        let deployed = known.iter().map(|(version, _)| version.clone());
+        // What ran before the first deployment through Alch.
+        let found = known.iter().filter_map(|(_, run)| run.facts.as_ref()?.1.version.as_ref()?.label.clone());
+        let before = deployed.chain(found).find(|version| Some(version) != now.as_ref());
         Ok(before.ok_or_else(|| {
             format!(
                 "no version before the one that runs is known here. Say to which: `rollback {} --code --to …`",

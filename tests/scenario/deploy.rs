@@ -67,6 +67,18 @@ fn the_version_before_is_gone_back_to() {
 }
 
 #[test]
+fn the_first_deployment_is_gone_back_from_to_what_ran_before_it() {
+    tell(async |world| {
+        world.alice().types("deploy dev --version 2026.11.27").await;
+        world.until_ended(R1).await;
+        world.alice().types("rollback dev --code").await;
+        let run = world.until_ended(RunId(2)).await;
+        assert_eq!(run.ended.unwrap().outcome, Outcome::Succeeded, "{}", world.told(RunId(2)).await);
+        assert!(world.told(RunId(2)).await.contains("with version 2026.11.20"), "{}", world.told(RunId(2)).await);
+    });
+}
+
+#[test]
 fn a_version_whose_update_failed_is_none_to_go_back_to() {
     tell(async |world| {
         let fails = Some("Resource handler returned message: no such layer".to_owned());
