@@ -590,6 +590,12 @@ impl Run {
         self.steps.iter().find(|progress| !progress.status.is_over())
     }
 
+    /// What is in the names that AWS gets and that follow from the run, so that a repeat finds them: `R42-20261123T030000`.
+    /// The time keeps apart the runs of two databases.
+    pub fn mark(&self) -> String {
+        format!("R{}-{}", self.id.0, self.requested_at.strftime("%Y%m%dT%H%M%S"))
+    }
+
     /// The step of this name.
     pub fn step(&self, id: &StepId) -> Option<&StepProgress> {
         self.steps.iter().find(|progress| progress.step.id == *id)

@@ -135,7 +135,7 @@ impl Engine {
         let aws = place.aws.acting_for(&session(run, &StepId("change-set".to_owned()))).await?;
         let held = without_lock(place, run);
         for attempt in 1..=MOST_ATTEMPTS {
-            let name = format!("alch-R{}-{attempt}", run.id.0);
+            let name = format!("alch-{}-{attempt}", run.mark());
             let found = match place.aws.change_set(&environment.stack, &name).await?.value {
                 Some(found) => found,
                 None => {

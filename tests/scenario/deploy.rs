@@ -66,6 +66,27 @@ fn the_version_before_is_gone_back_to() {
     });
 }
 
+/// Another database counts its runs from one again, and what it finds of that number in AWS is not its own.
+#[test]
+fn names_and_tokens_are_no_other_databases() {
+    tell(async |world| {
+        world.alice().types("deploy dev --version 2026.11.27").await;
+        world.until_ended(R1).await;
+        let asked = |operation: &str, field: &str| {
+            let call = world.aws.calls().into_iter().find(|call| call.operation == operation).unwrap();
+            call.request[field].as_str().unwrap().to_owned()
+        };
+        let mark = format!("alch-R1-{}", world.run(R1).await.requested_at.strftime("%Y%m%dT%H%M%S"));
+        for name in [
+            asked("CreateChangeSet", "ChangeSetName"),
+            asked("CreateChangeSet", "ClientToken"),
+            asked("ExecuteChangeSet", "ClientRequestToken"),
+        ] {
+            assert!(name.starts_with(&mark), "{name} and {mark}");
+        }
+    });
+}
+
 #[test]
 fn the_first_deployment_is_gone_back_from_to_what_ran_before_it() {
     tell(async |world| {

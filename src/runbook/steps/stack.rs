@@ -226,5 +226,5 @@ fn is_complete(status: &str) -> bool {
 /// The token of the request: CloudFormation takes 1 to 128 letters, digits and dashes.
 fn token(site: &Site<'_>) -> String {
     let step = site.step.step.id.0.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
-    format!("alch-R{}-{step}", site.run.id.0)
+    format!("alch-{}-{step}", site.run.mark())
 }
