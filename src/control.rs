@@ -203,7 +203,13 @@ const LEFT_ALONE: &str = "alch stopped before this was over; what was recorded g
 /// # Errors
 /// When nobody listens there or the connection breaks.
 pub async fn ask_there(path: &Path, ask: &Ask, mut tell: impl FnMut(Tell)) -> anyhow::Result<()> {
-    let stream = UnixStream::connect(path).await.with_context(|| format!("cannot reach alch at {}", path.display()))?;
+    let stream = UnixStream::connect(path).await.with_context(|| {
+        format!(
+            "another alch has the database, and takes no commands at {}: an `alch run` that is under way, for example. Ask \
+             again when it has ended, or let `alch serve` have the database",
+            path.display()
+        )
+    })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let request = http::Request::post("/ask")

@@ -248,6 +248,21 @@ async fn a_rollback_works_while_the_database_cannot_be_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_works_while_another_run_has_the_database() {
+    let stage = Stage::new().await;
+    turn_on(&stage);
+    let mut other = stage.spawn(&["run", "monitor dev --for 1h"]);
+    other.line("begins: Monitor everything").await.expect("it has the database");
+    let done = stage.alch(&["run", "status dev"]).await;
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.stderr.contains("an `alch run` that is under way"), "{done:?}");
+    let done = stage.alch(&["run", "--yes", "rollback dev"]).await;
+    assert_rolled_back(&stage, &done);
+    assert!(done.stderr.contains("may turn rules on again"), "{done:?}");
+    other.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn yes_approves_nothing_in_production() {
     let stage = Stage::new().await;
     for command in ["enable all prod", "restore prod"] {

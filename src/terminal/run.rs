@@ -49,8 +49,21 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
             Some(StoreError::InUse(database)) => {
                 // A server has the database: it is asked to do it.
                 let asked = control::ask_there(&control::path_beside(database), &ask, |tell| teller.tell(&tell)).await;
-                let code = teller.over();
-                return asked.map(|()| code);
+                match asked {
+                    Err(error) if matches!(command, Command::Rollback { .. }) => {
+                        eprintln!("alch: {error:#}");
+                        eprintln!(
+                            "alch: rolling back beside it; what that other process has under way goes on, and may turn rules \
+                             on again: end it"
+                        );
+                        teller = Teller::new(args.json, ask.text.clone());
+                        build_apart(config, &mut secrets, around).await?
+                    }
+                    asked => {
+                        let code = teller.over();
+                        return asked.map(|()| code);
+                    }
+                }
             }
             Some(_) if matches!(command, Command::Rollback { .. }) => {
                 eprintln!("alch: {error:#}");

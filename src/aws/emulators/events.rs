@@ -42,7 +42,7 @@ impl Story {
         let archive = self.aws.archive(name).await.unwrap().value.unwrap();
         assert_eq!((archive.bus_arn.as_str(), archive.state.as_str()), (bus.arn().unwrap(), "ENABLED"));
         assert_eq!((archive.retention_days, archive.filtered), (Some(365), false));
-        assert_eq!(self.aws.archives_of(&archive.bus_arn).await.unwrap().value, [name.clone()]);
+        assert_eq!(self.aws.archives_of(&archive.bus_arn).await.unwrap().value, std::slice::from_ref(name));
 
         let rules = self.aws.rules(self.bus()).await.unwrap();
         let rule = rules.iter().find(|rule| rule.name == self.rule().rule).unwrap();
