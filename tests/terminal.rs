@@ -377,6 +377,16 @@ async fn a_live_check_asks_slack_and_aws_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_fails_inside_aws_cannot_be_told() {
+    let stage = Stage::new().await;
+    stage.aws.inject(ApiFault { operation: "GetTemplate".to_owned(), times: 100, how: Failure::ServerError });
+    let done = stage.alch(&["check", "--live"]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let line = done.stdout.lines().find(|line| line.contains("dev: GetTemplate")).unwrap();
+    assert!(line.starts_with("? ") && line.ends_with("cannot be told"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_is_for_an_address_or_for_socket_mode() {
     let stage = Stage::new().await;
     let done = stage.alch(&["manifest", "--url", "https://x.example"]).await;

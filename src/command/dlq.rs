@@ -11,7 +11,7 @@ pub(super) const TOPIC: Topic = Topic {
     name: "dlq",
     usage: "dlq [redrive] <env> [--limit N]",
     line: "Look into the dead-letter queues, or send their messages again",
-    long: "Shows how many messages there are, how old the oldest is, and a sample by rule and error; nothing is deleted or hidden for longer than a moment. `redrive` puts messages of the rules' queue on the bus again, 100 when `--limit` says nothing else, and only when the idempotency table is in order: every rule that matches gets them, not only the one that failed. Nothing is ever purged.",
+    long: "Shows how many messages there are, how old the oldest is, and a sample by rule and error; nothing is deleted or hidden for longer than a moment. `redrive` puts messages of the rules' queue on the bus again, 100 when `--limit` says nothing else, and only when the idempotency table is in order: every rule that matches gets them, not only the one that failed. What came from a rule that is off stays. Nothing is ever purged.",
     examples: &["{env}", "redrive {env} --limit 20"],
 };
 

@@ -8,7 +8,7 @@ pub(super) const TOPIC: Topic = Topic {
     name: "verify",
     usage: "verify <env>",
     line: "Go through the checklist and report",
-    long: "Reads the bus, the rules, the dead-letter queues, the alarms, the table and its expiry, and reports each as a check with what it rests on. Changes nothing.",
+    long: "Goes through the nine items of the checklist (rules, dead-letter queues, alarms, subscriptions, table and expiry, what the function may do, what it ran, throttles) and reports each with what it rests on and what mends it. Changes nothing.",
     examples: &["{env}"],
 };
 
