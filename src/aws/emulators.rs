@@ -51,13 +51,13 @@ async fn tell(emulator: &Emulator, lies: Lies) {
     let story = Story::begin(emulator, lies).await;
     story.access().await;
     story.version().await;
-    story.smoke(emulator).await;
     story.notices().await;
     story.checklist().await;
     story.rules_are_enabled_on_the_bus().await;
     story.gate().await;
     story.what_is_missing_is_told().await;
     story.rollback().await;
+    story.smoke(emulator).await;
     story.another_account_is_refused(emulator).await;
 }
 

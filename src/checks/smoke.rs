@@ -10,6 +10,8 @@ use super::words::{clock_time, count, sentence};
 use super::{GateMetric, Reading, Series, gate};
 use crate::domain::{ArchiveFact, Check, DlqDepth, Environment, Evidence, Facts, Rule, RuleState, StepStatus, Verdict};
 
+/// The name of the check of the archive, whose count is no news while it is well.
+pub const ARCHIVE: &str = "archive";
 /// The longest text of a check's reason that is taken from elsewhere.
 const MAX_REASON_CHARS: usize = 300;
 /// A queue's numbers settle within a minute: only then is an empty one empty.
@@ -413,7 +415,7 @@ fn archive(question: &Question<'_>, readings: &Readings) -> Check {
         request_ids: ids,
         ..Evidence::default()
     };
-    check("archive", format!("Archive {name}"), "is on", Found { verdict, value, reason, evidence })
+    check(ARCHIVE, format!("Archive {name}"), "is on", Found { verdict, value, reason, evidence })
 }
 
 fn dlq(question: &Question<'_>, readings: &Readings, queue: &str) -> Check {

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{approval, later, monitor};
-use crate::checks::{checklist, gate};
+use crate::checks::{checklist, gate, smoke};
 use crate::domain::{
     Actor, Answer, Check, Command, Destination, Effect, Environment, Event, Inspection, Moment, OnGateFailure,
     OnInconclusive, Plan, Run, Step, StepId, StepKind, StepProgress, StepStatus, Verdict, span,
@@ -306,13 +306,13 @@ pub(super) fn after_failure(
     let doubtful = matches!(failed.step.kind, StepKind::Effect { .. }) && failed.status == StepStatus::Unknown;
     let undoable = run.to_undo().next().is_some();
     // A smoke test ends with what it found: nobody is asked whether to invoke again, which is a new run's.
-    let smoke = match &failed.step.kind {
+    let is_smoke = match &failed.step.kind {
         StepKind::Effect { effect, .. } => matches!(effect, Effect::Invoke { .. }),
         StepKind::Inspect { inspection, .. } => *inspection == Inspection::SmokeEvidence,
         _ => false,
     };
     match (&failed.question, &failed.answer) {
-        _ if smoke => Next::Conclude,
+        _ if is_smoke => Next::Conclude,
         _ if gate && undoable && plan.on_gate_failure == OnGateFailure::Disable => {
             Next::Record(vec![Event::Undoing { reason: failed.summary.clone() }])
         }
@@ -458,7 +458,8 @@ fn gave_up(progress: &StepProgress, environment: &Environment, now: Timestamp) -
 /// Whether two sets of checks say the same to a person: windows move with every look, and so does the count of what went
 /// well; findings do not.
 fn same_findings(before: &[Check], after: &[Check]) -> bool {
-    let counts = |check: &Check| check.name == gate::TRAFFIC && check.verdict == Verdict::Pass;
+    let counted = [gate::TRAFFIC, smoke::ARCHIVE];
+    let counts = |check: &Check| counted.contains(&check.name.as_str()) && check.verdict == Verdict::Pass;
     let finding = |check: &Check| {
         let value = if counts(check) { String::new() } else { check.value.clone() };
         (check.name.clone(), check.title.clone(), check.verdict, value)
@@ -478,6 +479,7 @@ fn counts(progress: &StepProgress, now: Timestamp) -> bool {
     let (StepKind::Watch { lasting, .. }
     | StepKind::WatchAll { lasting, .. }
     | StepKind::Monitor { lasting, .. }
+    | StepKind::Inspect { lasting: Some(lasting), .. }
     | StepKind::Gate { settle: lasting, .. }) = progress.step.kind
     else {
         return true;

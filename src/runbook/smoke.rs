@@ -39,9 +39,17 @@ pub(super) fn steps(facts: &Facts, environment: &Environment) -> Result<Vec<Step
 }
 
 /// What people have to know before.
-pub(super) fn remarks(environment: &Environment) -> Vec<Remark> {
+pub(super) fn remarks(facts: &Facts, environment: &Environment) -> Vec<Remark> {
     let Some(smoke) = &environment.smoke else { return Vec::new() };
-    vec![
+    let off = !facts.rules.values().any(|fact| fact.state.is_enabled());
+    let off = off.then(|| {
+        Remark::warned(format!(
+            "Every rule of {0} is off: what the function publishes reaches nothing, so this cannot show that events flow. \
+             `enable all {0}` turns them on.",
+            environment.name
+        ))
+    });
+    let always = [
         Remark::warned(format!(
             "{} ignores what the payload says of paper. Its own variable {} has to prove paper mode, and is read again right \
              before the invoke: if it has no expected value then, nothing is invoked, whatever was approved.",
@@ -51,7 +59,8 @@ pub(super) fn remarks(environment: &Environment) -> Vec<Remark> {
             "It is invoked once and never again by itself. The correlation id names environment, run and time, and goes with \
              the payload as correlation_id.",
         ),
-    ]
+    ];
+    always.into_iter().chain(off).collect()
 }
 
 #[cfg(test)]
