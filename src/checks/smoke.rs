@@ -120,7 +120,8 @@ pub fn moved(function: &str, variable: &str, before: &Proof, after: &Proof, ran:
     ))
 }
 
-/// What a function's answer says of itself: the verdict, and its words. An answer that says neither is no success.
+/// What a function's answer says of itself: the verdict, and its words, which may be long and hold secrets. An answer that
+/// says neither is no success.
 pub fn judge(payload: &str) -> (Verdict, String) {
     let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(payload) else {
         return (Verdict::Inconclusive, "no status".to_owned());
@@ -136,8 +137,7 @@ pub fn judge(payload: &str) -> (Verdict, String) {
             } else {
                 Verdict::Inconclusive
             };
-            let shown: String = word.trim().chars().take(40).collect();
-            verdicts.push((verdict, format!("status {shown}")));
+            verdicts.push((verdict, format!("status {}", word.trim())));
         }
         Some(Value::Number(number)) => verdicts.push((of_code(number.as_i64()), format!("status {number}"))),
         Some(_) => verdicts.push((Verdict::Inconclusive, "a status that is no word".to_owned())),

@@ -335,6 +335,30 @@ fn trouble_with_the_proof_is_waited_out_and_invokes_once() {
     });
 }
 
+#[test]
+fn an_answer_is_told_though_nobody_can_say_whether_the_function_was_changed_meanwhile() {
+    story(async |world| {
+        world.set_all("dev", RuleState::Enabled);
+        assert!(world.aws.set_fault("dev.function.slow", true));
+        world.slack.types("U0ALICE", "/alch smoke dev").await;
+        waits_for_invoke(world).await;
+        let operation = "GetFunctionConfiguration".to_owned();
+        world.aws.inject(ApiFault { operation, times: 500, how: Failure::ServerError });
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while world.run(R1).await.ended.is_none() {
+            assert!(Instant::now() < deadline, "{}", world.told(R1).await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            world.clock.advance(SignedDuration::from_secs(2));
+        }
+        world.aws.cancel_injected();
+        let run = world.until_ended(R1).await;
+        let (outcome, summary) = ended(&run);
+        assert_eq!(outcome, Outcome::Failed);
+        assert!(summary.contains("PAPER MODE IS NOT PROVEN") && summary.contains("status success"), "{summary}");
+        assert_eq!(invokes(world).len(), 1);
+    });
+}
+
 /// The journal has an event of this kind.
 fn has(journal: &[Recorded], is: impl Fn(&Event) -> bool) -> bool {
     journal.iter().any(|recorded| is(&recorded.event))

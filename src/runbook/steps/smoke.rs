@@ -18,6 +18,10 @@ use crate::sam::Mask;
 const LOOK: Duration = Duration::from_secs(1);
 /// How often it is told that the function still runs.
 const TOLD_EVERY: SignedDuration = SignedDuration::from_mins(1);
+/// How long it is tried to read again how the function is set up.
+const REREAD: SignedDuration = SignedDuration::from_mins(2);
+/// Characters of what the answer says of itself.
+const MAX_WORD_CHARS: usize = 60;
 /// Characters of the answer that are kept.
 const MAX_ANSWER_CHARS: usize = 600;
 /// Lines of the log that are kept, and characters of each.
@@ -189,9 +193,9 @@ async fn over(site: &Site<'_>, wish: Wish<'_>, invoked: &Invoked) -> Result<Obse
     };
     // Read after the answer: what was changed meanwhile may have been what ran.
     let now = match site.aws.mode(wish.function, wish.variable, wish.expected).await {
-        Ok(mode) => Ok(mode),
-        Err(error) if error.is_transient() => return Err(error),
-        Err(error) => Err(error),
+        // Asked again for a while, but the answer is not kept from people for longer.
+        Err(error) if error.is_transient() && !is_tired(site) => return Err(error),
+        read => read,
     };
     let after = now.as_ref().map(|mode| mode.secrets.as_slice()).unwrap_or_default();
     let mut mask = mask(invoked.mode.secrets.iter().chain(after));
@@ -203,9 +207,10 @@ async fn over(site: &Site<'_>, wish: Wish<'_>, invoked: &Invoked) -> Result<Obse
         )),
     };
     let (verdict, word) = match &answered.function_error {
-        Some(kind) => (Verdict::Fail, format!("function error {}", clipped(&mask.line(kind), 60))),
+        Some(kind) => (Verdict::Fail, format!("function error {kind}")),
         None => judge(&answered.payload),
     };
+    let word = clipped(&mask.line(&word), MAX_WORD_CHARS);
     let status = match (&moved, verdict) {
         (Some(_), _) | (None, Verdict::Fail) => StepStatus::Failed,
         (None, Verdict::Pass) => StepStatus::Done,
@@ -217,18 +222,23 @@ async fn over(site: &Site<'_>, wish: Wish<'_>, invoked: &Invoked) -> Result<Obse
     };
     let request = answered.request_id.as_ref().map(|id| format!(", request {id}")).unwrap_or_default();
     let mut summary = moved.map(|moved| format!("{moved}. ")).unwrap_or_default();
-    summary.push_str(&format!("answered after {took}{request}: {}", mask.line(&word)));
+    summary.push_str(&format!("answered after {took}{request}: {word}"));
     if verdict == Verdict::Inconclusive {
         summary.push_str(", which does not say whether it succeeded");
     }
     summary.push_str(&format!(". Response: {}", shown(&mut mask, &answered.payload)));
     let lines = if status == StepStatus::Done { Vec::new() } else { tail(&mut mask, answered) };
-    let now = format!("answered: {}", mask.line(&word));
+    let now = format!("answered: {word}");
     Ok(Observation {
         news: Some(Progress { lines, now, ..Progress::default() }),
         over: Some((status, summary)),
         ..Observation::default()
     })
+}
+
+/// Whether the proof could not be read again for long enough.
+fn is_tired(site: &Site<'_>) -> bool {
+    site.run.trouble.as_ref().is_some_and(|(_, since, _)| site.now.duration_since(*since) >= REREAD)
 }
 
 /// Hides these values, as they are and as JSON writes them.

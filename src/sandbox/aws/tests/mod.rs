@@ -3,6 +3,7 @@
 
 mod faults;
 mod flow;
+mod invoke;
 mod metrics;
 mod persistence;
 mod query;
