@@ -120,6 +120,23 @@ fn in_production_on_paper_it_takes_approval_and_the_proof_right_before() {
 }
 
 #[test]
+fn in_production_a_failure_ends_the_run_and_nobody_is_asked_to_invoke_again() {
+    story(async |world| {
+        assert!(world.aws.set_fault("prod.function.trades-elsewhere", true));
+        assert!(world.aws.set_fault("prod.function.errors", true));
+        world.alice().types("smoke prod").await;
+        let card = world.asking(R1, "approve").await;
+        world.bob().clicks(&card, "approve").await;
+        let run = world.until_ended(R1).await;
+        assert_eq!(ended(&run).0, Outcome::Failed, "{}", world.told(R1).await);
+        assert!(!has(&world.journal(R1).await, |event| matches!(event, Event::Asked { .. })));
+        assert!(!world.thread(R1).await.contains("[Try again"), "{}", world.thread(R1).await);
+        assert_eq!(invokes(world).len(), 1);
+        kept_secret(world, R1).await;
+    });
+}
+
+#[test]
 fn what_changes_between_the_approval_and_the_invoke_is_refused() {
     story_with(&[("ALCH__ENVIRONMENTS__PROD__APPROVALS__APPROVE", "each")], async |world| {
         assert!(world.aws.set_fault("prod.function.trades-elsewhere", true));

@@ -46,13 +46,24 @@ pub(super) struct Wish<'a> {
 pub(super) async fn find(site: &Site<'_>, wish: Wish<'_>, first: bool) -> Found {
     let key = correlation_id(site);
     match site.aws.invocation(&key, Duration::ZERO).await {
-        Some(Invocation::Prepared) => Found::NotDone,
+        Some(Invocation::Prepared) => may_run(site, wish).await,
         Some(Invocation::Running { .. } | Invocation::Over(_)) => Found::Done(receipt(site, wish)),
         None if first => {
             site.aws.prepare_invocation(&key);
-            Found::NotDone
+            may_run(site, wish).await
         }
         None => Found::Unknown(untold(site, wish).await),
+    }
+}
+
+/// Asked before the environment is in hand: of one that is stopped meanwhile, Lambda refuses the invoke.
+async fn may_run(site: &Site<'_>, wish: Wish<'_>) -> Found {
+    match site.aws.concurrency(wish.function).await.map(|read| read.value) {
+        Ok(Some(0)) => {
+            let why = stopped(wish.function, &site.environment.name);
+            Found::Refused(format!("refused: {why}. Nothing was invoked"))
+        }
+        Ok(_) | Err(_) => Found::NotDone,
     }
 }
 
@@ -63,9 +74,6 @@ pub(super) async fn act(site: &Site<'_>, held: &Held<'_>, wish: Wish<'_>) -> Res
     let refuse = |why: String| ActError::Refused(format!("refused: {why}. Nothing was invoked"));
     let payload = with_id(wish.payload, &correlation_id(site))
         .ok_or_else(|| refuse("the payload is no JSON object".to_owned()))?;
-    if let Ok(Some(0)) = site.aws.concurrency(wish.function).await.map(|read| read.value) {
-        return Err(refuse(stopped(wish.function, &site.environment.name)));
-    }
     // Whatever else has to be asked is asked before the proof.
     site.aws.confirm_account().await?;
     let mode = match site.aws.mode(wish.function, wish.variable, wish.expected).await {
