@@ -203,20 +203,17 @@ fn parts(environment: &Environment) -> BTreeSet<&'static str> {
     if environment.session == SessionStyle::Tagged {
         parts.insert("tagged");
     }
-    let settings = serde_json::to_value(environment).unwrap_or_default();
-    if settings.get("smoke").is_some_and(|smoke| !smoke.is_null()) {
+    if environment.smoke.is_some() {
         parts.insert("smoke");
     }
-    if settings.pointer("/deploy/deployer").and_then(Value::as_str) == Some("changeset") {
+    if environment.changeset().is_some() {
         parts.extend(["changeset", "packages"]);
     }
     parts
 }
 
 fn deploy_role(environment: &Environment) -> Option<Vec<String>> {
-    let settings = serde_json::to_value(environment).ok()?;
-    let paths = ["/deploy/role_arn", "/deploy/changeset/role_arn"];
-    paths.iter().find_map(|path| Some(vec![settings.pointer(path)?.as_str()?.to_owned()]))
+    Some(vec![environment.changeset()?.role_arn.clone()?])
 }
 
 /// The buckets of templates, as far as they are said in `s3://bucket/…`.
@@ -324,7 +321,7 @@ mod tests {
                     continue;
                 }
                 // Optional parts come and go with the configuration; see the test of those.
-                if ["lambda:InvokeFunction"].contains(&action.as_str()) || is_of_change_sets(&action) {
+                if is_of_change_sets(&action) {
                     continue;
                 }
                 for resource in used_on(&action, &environment) {

@@ -64,6 +64,9 @@ impl Default for AwsTimeouts {
 const EMERGENCY_CONNECT: Duration = Duration::from_secs(1);
 const EMERGENCY_ATTEMPT: Duration = Duration::from_secs(2);
 
+/// A function may run for 15 minutes: the answer is waited for longer.
+const INVOKE_ATTEMPT: Duration = Duration::from_secs(16 * 60);
+
 /// One client for each service. All of them share connections and credentials, and none does anything before its first
 /// call.
 #[derive(Clone, Debug)]
@@ -137,6 +140,28 @@ pub(super) async fn connect(environment: &Environment, settings: &AwsSettings) -
 pub(super) fn emergency(own: &SdkConfig, credentials: &Credentials) -> aws_sdk_eventbridge::Client {
     let provider = SharedCredentialsProvider::new(credentials.clone());
     aws_sdk_eventbridge::Client::new(&urgent(&with_identity(own, provider)))
+}
+
+/// Lambda's client for an invocation, with the process's own identity or that of a role's session: it sends once, waits for as
+/// long as a function may run, and shares no connection, so that none that was idle for long breaks under it.
+pub(super) fn patient_lambda(own: &SdkConfig, session: Option<SharedCredentialsProvider>) -> aws_sdk_lambda::Client {
+    let config = session.map_or_else(|| own.clone(), |provider| with_identity(own, provider));
+    let config = config
+        .to_builder()
+        .http_client(
+            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https(),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(EMERGENCY_CONNECT * 2)
+                .operation_attempt_timeout(INVOKE_ATTEMPT)
+                .operation_timeout(INVOKE_ATTEMPT)
+                .build(),
+        )
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .build();
+    aws_sdk_lambda::Client::new(&config)
 }
 
 /// The same configuration with another identity, and a cache for it.

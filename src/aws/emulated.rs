@@ -78,6 +78,8 @@ fn stack(environment: &Environment) -> StackSpec {
         version: "1.0".to_owned(),
         archive: environment.archive.clone(),
         alarms: environment.alarms.iter().map(alarm).collect(),
+        variables: Default::default(),
+        trades: None,
     }
 }
 

@@ -1,17 +1,18 @@
 //! The same story against moto and ministack. Here rather than among the integration tests, because only the crate
 //! itself can say that it holds an environment.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::checks::gate::{self, GateQuestion};
+use crate::checks::smoke::{self, Variable};
 use crate::checks::{checklist, minute_of};
 use crate::clock::Clock;
 use crate::domain::{AlarmState, Check, Environment, Facts, Held, Rule, RuleState, Verdict};
 
-use super::{Answer, Aws, AwsErrorKind};
+use super::{Answer, Aws, AwsErrorKind, Invocation, Invoke};
 
 mod events;
 mod stacks;
@@ -28,12 +29,14 @@ struct Lies {
     new_alarms_lack_data: bool,
     /// Whether enabling a rule that does not exist is refused, as in AWS.
     missing_rules_are_refused: bool,
+    /// Whether a function is not run, and answers with its payload.
+    functions_echo: bool,
 }
 
 #[tokio::test]
 async fn the_runbooks_calls_work_against_moto() {
     if let Some(moto) = emulators::moto().await {
-        let lies = Lies { new_alarms_lack_data: false, missing_rules_are_refused: true };
+        let lies = Lies { new_alarms_lack_data: false, missing_rules_are_refused: true, functions_echo: true };
         tell(&moto, lies).await;
     }
 }
@@ -41,7 +44,7 @@ async fn the_runbooks_calls_work_against_moto() {
 #[tokio::test]
 async fn the_runbooks_calls_work_against_ministack() {
     if let Some(ministack) = emulators::ministack().await {
-        let lies = Lies { new_alarms_lack_data: true, missing_rules_are_refused: false };
+        let lies = Lies { new_alarms_lack_data: true, missing_rules_are_refused: false, functions_echo: false };
         tell(&ministack, lies).await;
     }
 }
@@ -56,6 +59,7 @@ async fn tell(emulator: &Emulator, lies: Lies) {
     story.gate().await;
     story.what_is_missing_is_told().await;
     story.rollback().await;
+    story.smoke(emulator).await;
     story.another_account_is_refused(emulator).await;
 }
 
@@ -118,6 +122,40 @@ impl Story {
         assert!(self.aws.version(&elsewhere).await.unwrap_err().is_not_found());
         elsewhere.function = "no-such-function".to_owned();
         assert!(self.aws.version(&elsewhere).await.unwrap_err().is_not_found());
+    }
+
+    /// The function proves what its variables say, and is invoked.
+    async fn smoke(&self, emulator: &Emulator) {
+        let function = &self.environment.function;
+        let paper = ["https://paper.example.com".to_owned()];
+        let mode = self.aws.mode(function, "ENDPOINT", &paper).await.unwrap();
+        assert_eq!(smoke::unproven(function, "ENDPOINT", &mode.proof), None, "{:?}", mode.proof);
+        assert_eq!((mode.secrets.len(), format!("{mode:?}").contains("hunter2")), (1, false));
+        for (variable, values, found) in [
+            ("ENDPOINT", &["https://paper.example.com/".to_owned()][..], Variable::Other),
+            ("ENDPOINT", &[], Variable::Other),
+            ("NO_SUCH", &paper, Variable::Absent),
+        ] {
+            assert_eq!(self.aws.mode(function, variable, values).await.unwrap().proof.variable, found);
+        }
+        if self.lies.functions_echo {
+            emulator.with_docker(false);
+        }
+        let payload = r#"{"correlation_id": "alch-dev-R1"}"#.to_owned();
+        let key = "alch-dev-R1".to_owned();
+        let wanted = Invoke { key: key.clone(), function: function.clone(), payload: payload.clone(), mode };
+        self.aws.invoke(&self.held, wanted.clone()).await.unwrap();
+        self.aws.invoke(&self.held, wanted).await.unwrap();
+        let Some(Invocation::Over(invoked)) = self.aws.invocation(&key, Duration::from_secs(60)).await else {
+            panic!("the function does not answer")
+        };
+        let answered = invoked.result.as_ref().unwrap();
+        assert_eq!(answered.function_error, None, "{}", answered.payload);
+        let expected = if self.lies.functions_echo { payload.as_str() } else { "null" };
+        assert_eq!(answered.payload, expected);
+        if self.lies.functions_echo {
+            emulator.with_docker(true);
+        }
     }
 
     async fn notices(&self) {

@@ -18,6 +18,7 @@ mod function;
 mod history;
 mod iam;
 mod identity;
+mod invoke;
 mod keys;
 mod logs;
 mod messages;
@@ -52,6 +53,7 @@ pub use clients::{AccessKeys, AwsSettings, AwsTimeouts};
 pub use emergency::AllDisabled;
 pub use error::{AwsError, AwsErrorKind};
 pub use identity::Identity;
+pub use invoke::{Answered, Invocation, Invoke, Invoked, Mode};
 pub use keys::ProgramAccess;
 pub use messages::Sample;
 pub use operation::Operation;
@@ -93,6 +95,8 @@ struct Shared {
     standing: Mutex<Option<session::Standing>>,
     /// What of a session's attribution the operator's trust policy was last seen to take, when that is not all.
     taken: Mutex<Option<(session::Attribution, Instant)>>,
+    /// The invocations that this process has sent.
+    invocations: invoke::Invocations,
 }
 
 impl Aws {

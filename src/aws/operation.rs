@@ -61,6 +61,7 @@ pub(super) const DELETE_CONCURRENCY: &Operation =
     &Operation::change("Lambda", "DeleteFunctionConcurrency", "lambda:DeleteFunctionConcurrency");
 pub(super) const UPDATE_CODE: &Operation =
     &Operation::change("Lambda", "UpdateFunctionCode", "lambda:UpdateFunctionCode");
+pub(super) const INVOKE: &Operation = &Operation::change("Lambda", "Invoke", "lambda:InvokeFunction");
 pub(super) const GET_TEMPLATE: &Operation =
     &Operation::read("CloudFormation", "GetTemplate", "cloudformation:GetTemplate");
 pub(super) const DESCRIBE_STACKS: &Operation =

@@ -13,6 +13,7 @@ mod metric;
 pub mod policy_document;
 pub mod rule_state;
 pub mod safeguards;
+pub mod smoke;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -7,8 +7,8 @@ use crate::domain::Command;
 pub(super) const TOPIC: Topic = Topic {
     name: "smoke",
     usage: "smoke <env>",
-    line: "Refuses, until the function can prove paper mode",
-    long: "A smoke test invokes the function once. The function does not heed the payload's paper flag, so it trades unless it is set up for paper. This version cannot have it prove that right before the invoke, and so invokes nothing.",
+    line: "Invoke the function once, if it proves paper mode, and look whether events flow",
+    long: "The function does not heed the payload's paper flag, so it has to prove paper mode itself: a variable of its own must have an expected value, read right before the invoke. Without that proof nothing is invoked, and nothing overrides that. It is invoked once and never again by itself; to do it again is another run. Then the answer, the rules' invocations, the archive and the dead-letter queues are looked at until they show that events flowed.",
     examples: &["{env}"],
 };
 

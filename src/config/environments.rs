@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::is_web_url;
 use super::problem::{Findings, KeyPath};
-use super::{deploy, roles, safeguards, window};
+use super::{deploy, roles, safeguards, smoke, window};
 use crate::command::WORDS;
 use crate::domain::{Environment, Partition, Rule, Waits, global_arn};
 
@@ -34,6 +34,9 @@ pub(super) fn check(environments: &BTreeMap<String, Environment>, findings: &mut
         safeguards::check(environment, environments, &at, findings);
         if let Some(deploy) = &environment.deploy {
             deploy::check(deploy, &at.key("deploy"), findings);
+        }
+        if let Some(smoke) = &environment.smoke {
+            smoke::check(smoke, &at.key("smoke"), findings);
         }
         if let Some(window) = &environment.window {
             window::check(window, &at.key("window"), findings);

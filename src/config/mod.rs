@@ -15,6 +15,7 @@ mod safeguards;
 mod secrets;
 mod server;
 mod slack;
+mod smoke;
 mod store;
 mod tree;
 mod vocabulary;

@@ -53,8 +53,14 @@ pub enum Effect {
     Invoke {
         /// The function.
         function: String,
-        /// The payload, JSON.
+        /// The payload, a JSON object. The run's correlation id is added to it.
         payload: String,
+        /// The variable of the function's own that has to prove paper mode right before.
+        #[serde(default)]
+        variable: String,
+        /// Its values that are such a proof.
+        #[serde(default)]
+        expected: Vec<String>,
     },
     /// Lambda `UpdateFunctionCode`, until the update is successful.
     UpdateCode {
@@ -328,8 +334,6 @@ pub enum Inspection {
     SmokeEvidence,
     /// Whether a handler that runs again does no harm.
     Idempotency,
-    /// What lies in the dead-letter queues.
-    Dlq,
     /// The traps of the runbook in the live account.
     Doctor,
 }
@@ -339,9 +343,8 @@ impl Inspection {
     pub fn title(self) -> &'static str {
         match self {
             Self::Infrastructure => "Check the infrastructure",
-            Self::SmokeEvidence => "Look whether events flowed",
+            Self::SmokeEvidence => "Check the flow of events",
             Self::Idempotency => "Check idempotency",
-            Self::Dlq => "Look into the dead-letter queues",
             Self::Doctor => "Look for traps",
         }
     }

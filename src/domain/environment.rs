@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{ChangesetDeployer, Command, Deploy, Deployer, Principal, Role, SamDeployer};
+use super::{ChangesetDeployer, Command, Deploy, Deployer, Principal, Role, SamDeployer, Smoke};
 
 /// `dev`, `prod`, …: one deployment of the system that Alch looks after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +96,9 @@ pub struct Environment {
     /// How it is deployed to, for `deploy`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub deploy: Option<Deploy>,
+    /// How the function proves paper mode, for `smoke`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub smoke: Option<Smoke>,
 }
 
 impl Environment {

@@ -129,6 +129,9 @@ pub struct Facts {
     /// For `dlq redrive`: what lies in the queue.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub redrive: Option<Box<super::RedriveFacts>>,
+    /// For `smoke`: whether the function may be invoked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub smoke: Option<Box<super::SmokeFacts>>,
     /// What people have to know before the plan is carried out.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub remarks: Vec<super::Remark>,

@@ -144,10 +144,13 @@ pub enum StepKind {
         /// How long it may take until it counts as failed.
         patience: SignedDuration,
     },
-    /// Observe: look once, and judge by checks.
+    /// Observe: look once, or until what is looked for shows, and judge by checks.
     Inspect {
         /// At what.
         inspection: Inspection,
+        /// How long it is looked again and again, until every check passes or one fails; once when not given.
+        #[serde(rename = "for", skip_serializing_if = "Option::is_none", default)]
+        lasting: Option<SignedDuration>,
     },
     /// Observe: watch rules for a time and tell what changes. A check that fails is told, and ends nothing.
     Monitor {
@@ -239,7 +242,7 @@ impl StepKind {
             Self::Gate { rule, .. } => format!("Check {}", rule.name),
             Self::Checklist => "Go through the checklist".to_owned(),
             Self::Effect { effect, .. } => effect.title(),
-            Self::Inspect { inspection } => inspection.title().to_owned(),
+            Self::Inspect { inspection, .. } => inspection.title().to_owned(),
             Self::Monitor { .. } => "Monitor everything".to_owned(),
             Self::DisableAll { .. } => "Disable all rules".to_owned(),
         }

@@ -35,7 +35,10 @@ impl Drive<'_> {
         match self.act(place, run, step, (bus, rule), &found, to).await? {
             Some(Ok(change)) => self.applied(step, change).await,
             Some(Err(steps::ActError::Aws(error))) => self.trouble(run, Some(step), error).await,
-            Some(Err(error @ (steps::ActError::NotSeen { .. } | steps::ActError::NotStarted(_)))) => {
+            Some(Err(
+                error
+                @ (steps::ActError::NotSeen { .. } | steps::ActError::NotStarted(_) | steps::ActError::Refused(_)),
+            )) => {
                 self.record(vec![Event::Finished {
                     step: step.clone(),
                     status: StepStatus::Failed,
@@ -168,7 +171,11 @@ impl Drive<'_> {
             match self.act(place, run, step, (bus, rule), &found, back).await? {
                 Some(Ok(change)) => change,
                 Some(Err(steps::ActError::Aws(error))) => return self.trouble(run, Some(step), error).await,
-                Some(Err(error @ (steps::ActError::NotSeen { .. } | steps::ActError::NotStarted(_)))) => {
+                Some(Err(
+                    error @ (steps::ActError::NotSeen { .. }
+                    | steps::ActError::NotStarted(_)
+                    | steps::ActError::Refused(_)),
+                )) => {
                     return self.record(vec![could_not_undo(run, &error.to_string())]).await;
                 }
                 None => return Ok(Turn::Again),

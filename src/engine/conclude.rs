@@ -98,7 +98,9 @@ fn happened(run: &Run, outcome: Outcome) -> String {
         Outcome::Unproven => match &run.command {
             Command::Verify { environment } => format!("{environment} could not be shown to be well."),
             Command::Subscribe { .. } | Command::TestAlarm { .. } => by_steps(run),
-            Command::ReplayStart { .. } => format!("Not everything is proven. {}", by_steps(run)),
+            Command::ReplayStart { .. } | Command::Smoke { .. } => {
+                format!("Not everything is proven. {}", by_steps(run))
+            }
             _ => {
                 let silent = names(run, |progress| progress.status == StepStatus::Inconclusive);
                 let skipped = names(run, |progress| progress.status == StepStatus::Skipped);
@@ -292,6 +294,14 @@ fn next(run: &Run, outcome: Outcome) -> Vec<String> {
         // What was sent again is in the world now; whether it was handled shows in the queues.
         Command::ReplayStart { .. } | Command::Redrive { .. } if acted(run) => {
             return vec![format!("dlq {environment}"), format!("verify {environment}")];
+        }
+        // Another invoke is a person's own idea.
+        Command::Smoke { .. } if acted(run) => {
+            return vec![
+                format!("status {environment}"),
+                format!("dlq {environment}"),
+                format!("verify {environment}"),
+            ];
         }
         Command::Enable { rules: Selection::All, .. } | Command::Promote { .. } if undo.len() == acts && acts > 1 => {
             next.push(format!("disable all {environment}"));

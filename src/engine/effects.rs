@@ -45,7 +45,7 @@ impl<'e> Drive<'e> {
         match done {
             Ok(receipt) => self.effected(step, receipt).await,
             Err(ActError::Aws(error)) => self.trouble(run, Some(step), error).await,
-            Err(error @ (ActError::NotSeen { .. } | ActError::NotStarted(_))) => {
+            Err(error @ (ActError::NotSeen { .. } | ActError::NotStarted(_) | ActError::Refused(_))) => {
                 self.over(step, StepStatus::Failed, error.to_string()).await
             }
         }

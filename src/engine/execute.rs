@@ -18,6 +18,7 @@ use super::later;
 use super::next::{Next, judge, next};
 use super::prepare::{Preview, Wish, start_of};
 use super::resend;
+use super::smoke;
 use crate::aws::{Aws, AwsError};
 use crate::checks::{checklist, gate, rule_state};
 use crate::clock::Clock;
@@ -199,6 +200,12 @@ impl Engine {
         if let Command::Redrive { .. } = command {
             match resend::redrive_facts(place, now).await {
                 Ok(known) => facts.redrive = known.map(Box::new),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        if let Command::Smoke { .. } = command {
+            match smoke::facts(place).await {
+                Ok(known) => facts.smoke = known.map(Box::new),
                 Err(error) => return Ok(Err(error)),
             }
         }
@@ -429,7 +436,7 @@ impl Drive<'_> {
             }
             StepKind::WatchAll { rules, .. } => self.gates(place, run, rules, asked_at).await,
             StepKind::Monitor { rules, .. } => self.monitor(place, run, rules, asked_at).await,
-            StepKind::Inspect { inspection } => self.engine.inspect(place, run, step, *inspection, asked_at).await?,
+            StepKind::Inspect { inspection, .. } => self.engine.inspect(place, run, *inspection, asked_at).await,
             StepKind::Gate { rule, .. } => self.gates(place, run, [rule], asked_at).await,
             _ => return Ok(Turn::Again),
         };

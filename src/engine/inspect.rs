@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 
 use super::execute::{Engine, Place};
-use super::resend;
+use super::{resend, smoke};
 use crate::checks::{doctor, infrastructure};
-use crate::domain::{Check, Inspection, Run, StepId};
-use crate::store::StoreError;
+use crate::domain::{Check, Inspection, Run};
 
 impl Engine {
     /// The checks of a look that a step of `run` makes.
@@ -14,23 +13,21 @@ impl Engine {
         &self,
         place: &Place,
         run: &Run,
-        step: &StepId,
         inspection: Inspection,
         asked_at: Timestamp,
-    ) -> Result<Vec<Check>, StoreError> {
-        let _ = (run, step);
+    ) -> Vec<Check> {
         match inspection {
             Inspection::Infrastructure => {
                 let readings = place.aws.read_infrastructure(&place.environment).await;
-                Ok(infrastructure::checks(&place.environment, &readings))
+                infrastructure::checks(&place.environment, &readings)
             }
-            Inspection::Idempotency => Ok(resend::interlock(place, asked_at).await),
+            Inspection::Idempotency => resend::interlock(place, asked_at).await,
             Inspection::Doctor => {
                 // A look at so much is a large future; on the heap it is nobody's stack.
                 let readings = Box::pin(place.aws.read_doctor(&place.environment, asked_at)).await;
-                Ok(doctor::checks(&place.environment, &readings))
+                doctor::checks(&place.environment, &readings)
             }
-            Inspection::SmokeEvidence | Inspection::Dlq => Ok(Vec::new()),
+            Inspection::SmokeEvidence => Box::pin(smoke::evidence(place, run, asked_at)).await,
         }
     }
 }

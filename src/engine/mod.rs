@@ -20,6 +20,7 @@ mod prepare;
 mod publish;
 mod resend;
 mod scheduler;
+mod smoke;
 mod soak;
 #[cfg(test)]
 mod tests;

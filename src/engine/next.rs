@@ -3,10 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{approval, later, monitor};
-use crate::checks::{checklist, gate};
+use crate::checks::{checklist, gate, smoke};
 use crate::domain::{
-    Actor, Answer, Check, Command, Destination, Environment, Event, Moment, OnGateFailure, OnInconclusive, Plan, Run,
-    Step, StepId, StepKind, StepProgress, StepStatus, Verdict, span,
+    Actor, Answer, Check, Command, Destination, Effect, Environment, Event, Inspection, Moment, OnGateFailure,
+    OnInconclusive, Plan, Run, Step, StepId, StepKind, StepProgress, StepStatus, Verdict, span,
 };
 
 /// The next thing to do.
@@ -174,7 +174,16 @@ fn carry_out(run: &Run, plan: &Plan, environment: &Environment, polled_at: Optio
     match &current.step.kind {
         StepKind::SetRule { .. } | StepKind::DisableAll { .. } => Next::Apply(current.step.id.clone()),
         StepKind::Notify { .. } => told_beforehand(run, current, now),
-        StepKind::Checklist | StepKind::Inspect { .. } => Next::Check { step: current.step.id.clone(), decide: true },
+        StepKind::Checklist | StepKind::Inspect { lasting: None, .. } => {
+            Next::Check { step: current.step.id.clone(), decide: true }
+        }
+        StepKind::Inspect { lasting: Some(lasting), .. } => {
+            let (poll, end) = (environment.waits.poll, later(started, *lasting));
+            match due(current, poll, end, polled_at, now) {
+                Some(_) => Next::Check { step: current.step.id.clone(), decide: now >= end },
+                None => Next::Wait(next_look(poll, end, polled_at, now)),
+            }
+        }
         StepKind::Effect { poll, patience, .. } => effect(current, *poll, *patience, polled_at, now),
         StepKind::Monitor { lasting, poll, .. } => monitor::under_way(current, *lasting, *poll, polled_at, now),
         StepKind::Watch { lasting, poll, .. } | StepKind::WatchAll { lasting, poll, .. } => {
@@ -296,7 +305,14 @@ pub(super) fn after_failure(
     // What may have been done and may not be done twice is a person's to decide, wherever that is.
     let doubtful = matches!(failed.step.kind, StepKind::Effect { .. }) && failed.status == StepStatus::Unknown;
     let undoable = run.to_undo().next().is_some();
+    // A smoke test ends with what it found: nobody is asked whether to invoke again, which is a new run's.
+    let is_smoke = match &failed.step.kind {
+        StepKind::Effect { effect, .. } => matches!(effect, Effect::Invoke { .. }),
+        StepKind::Inspect { inspection, .. } => *inspection == Inspection::SmokeEvidence,
+        _ => false,
+    };
     match (&failed.question, &failed.answer) {
+        _ if is_smoke => Next::Conclude,
         _ if gate && undoable && plan.on_gate_failure == OnGateFailure::Disable => {
             Next::Record(vec![Event::Undoing { reason: failed.summary.clone() }])
         }
@@ -382,13 +398,22 @@ pub fn judge(
         events.push(Event::Checked { step: step.clone(), checks: checks.clone() });
     }
     if let StepKind::Checklist | StepKind::Inspect { .. } = progress.step.kind {
+        // What is looked for may still show; a failure or a pass does not wait.
+        let lasts = matches!(progress.step.kind, StepKind::Inspect { lasting: Some(_), .. });
+        if lasts && !decide && matches!(verdict, Verdict::Inconclusive | Verdict::Unknown) {
+            return events;
+        }
         let status = match verdict {
             Verdict::Pass => StepStatus::Done,
             Verdict::Fail => StepStatus::Failed,
             Verdict::Unknown => StepStatus::Unknown,
             Verdict::Inconclusive => StepStatus::Inconclusive,
         };
-        events.push(finished(&progress.step, status, &checklist::tally(&checks)));
+        let mut summary = checklist::tally(&checks);
+        if lasts && verdict != Verdict::Pass {
+            summary.push_str(&format!(". {}", reasons(&checks, verdict)));
+        }
+        events.push(finished(&progress.step, status, &summary));
         return events;
     }
     match verdict {
@@ -433,7 +458,8 @@ fn gave_up(progress: &StepProgress, environment: &Environment, now: Timestamp) -
 /// Whether two sets of checks say the same to a person: windows move with every look, and so does the count of what went
 /// well; findings do not.
 fn same_findings(before: &[Check], after: &[Check]) -> bool {
-    let counts = |check: &Check| check.name == gate::TRAFFIC && check.verdict == Verdict::Pass;
+    let counted = [gate::TRAFFIC, smoke::ARCHIVE];
+    let counts = |check: &Check| counted.contains(&check.name.as_str()) && check.verdict == Verdict::Pass;
     let finding = |check: &Check| {
         let value = if counts(check) { String::new() } else { check.value.clone() };
         (check.name.clone(), check.title.clone(), check.verdict, value)
@@ -453,6 +479,7 @@ fn counts(progress: &StepProgress, now: Timestamp) -> bool {
     let (StepKind::Watch { lasting, .. }
     | StepKind::WatchAll { lasting, .. }
     | StepKind::Monitor { lasting, .. }
+    | StepKind::Inspect { lasting: Some(lasting), .. }
     | StepKind::Gate { settle: lasting, .. }) = progress.step.kind
     else {
         return true;

@@ -51,7 +51,7 @@ pub(super) fn steps(command: &Command, facts: &Facts, environment: &Environment)
         let effect = Effect::KeepRules { bus: environment.bus.clone(), rules: kept(facts, environment)? };
         steps.push(step("keep-rules", StepKind::Effect { effect, poll: POLL, patience: PATIENCE }));
     }
-    steps.push(step("infrastructure", StepKind::Inspect { inspection: Inspection::Infrastructure }));
+    steps.push(step("infrastructure", StepKind::Inspect { inspection: Inspection::Infrastructure, lasting: None }));
     Ok(steps)
 }
 

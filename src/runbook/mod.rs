@@ -9,6 +9,7 @@ mod redrive;
 mod replay;
 mod restore;
 mod sam;
+mod smoke;
 pub mod steps;
 mod topic;
 
@@ -81,7 +82,9 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
             },
         )],
         Command::Verify { .. } => vec![step("checklist", StepKind::Checklist)],
-        Command::Doctor { .. } => vec![step("doctor", StepKind::Inspect { inspection: Inspection::Doctor })],
+        Command::Doctor { .. } => {
+            vec![step("doctor", StepKind::Inspect { inspection: Inspection::Doctor, lasting: None })]
+        }
         Command::Rollback { .. } => vec![step(
             "disable-all",
             StepKind::DisableAll { rules: environment.rules.clone(), bus: environment.bus.clone() },
@@ -90,13 +93,7 @@ pub fn plan(command: &Command, facts: &Facts, environment: &Environment) -> Resu
             deploy::steps(command, facts, environment)?
         }
         Command::Recover { .. } => recover::steps(facts, environment)?,
-        // The function ignores what the payload says of paper: without its own proof an invoke may trade.
-        Command::Smoke { .. } => {
-            return Err(NoPlan::Because(format!(
-                "this version of Alch cannot have {} prove that it trades on paper, and without proof nothing is invoked",
-                environment.function
-            )));
-        }
+        Command::Smoke { .. } => smoke::steps(facts, environment)?,
         Command::Subscribe { endpoint, .. } => topic::subscribe(endpoint, environment),
         Command::TestAlarm { .. } => topic::test(environment),
         _ => return Err(NoPlan::NotAFlow(command.name())),
@@ -167,6 +164,7 @@ pub fn remarks(command: &Command, facts: &Facts, environment: &Environment) -> V
     match command {
         Command::ReplayStart { .. } => replay::remarks(command, facts, environment),
         Command::Redrive { .. } => redrive::remarks(command, facts, environment),
+        Command::Smoke { .. } => smoke::remarks(facts, environment),
         Command::Deploy { .. } | Command::CodeRollback { by: CodeRollback::Stack, .. } => {
             deploy::remarks(command, facts, environment)
         }

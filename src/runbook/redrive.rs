@@ -45,7 +45,7 @@ pub(super) fn steps(command: &Command, facts: &Facts, environment: &Environment)
         limit: limit.unwrap_or(DEFAULT_LIMIT),
     };
     Ok(vec![
-        step("idempotency", StepKind::Inspect { inspection: Inspection::Idempotency }),
+        step("idempotency", StepKind::Inspect { inspection: Inspection::Idempotency, lasting: None }),
         step("redrive", StepKind::Effect { effect: redrive, poll: POLL, patience: PATIENCE }),
     ])
 }

@@ -33,7 +33,7 @@ pub(super) fn steps(command: &Command, facts: &Facts, environment: &Environment)
     let replay =
         Effect::StartReplay { archive: environment.archive.clone(), bus: environment.bus.clone(), rules, off, order };
     Ok(vec![
-        step("idempotency", StepKind::Inspect { inspection: Inspection::Idempotency }),
+        step("idempotency", StepKind::Inspect { inspection: Inspection::Idempotency, lasting: None }),
         step("replay", StepKind::Effect { effect: replay, poll: environment.waits.poll, patience: PATIENCE }),
     ])
 }

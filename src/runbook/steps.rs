@@ -7,6 +7,7 @@ mod keep;
 mod redrive;
 pub mod replay;
 mod sam;
+pub mod smoke;
 mod stack;
 mod topic;
 
@@ -30,6 +31,9 @@ pub enum ActError {
     /// A program could not be started.
     #[error(transparent)]
     NotStarted(#[from] StartError),
+    /// The world does not allow it; nothing was done. The text is for people.
+    #[error("{0}")]
+    Refused(String),
     /// AWS accepted it, but goes on reading otherwise.
     #[error("AWS accepted the change, but {rule} still reads {state} after {waited_ms} ms")]
     NotSeen {

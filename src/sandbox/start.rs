@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::aws::{AlarmMetric, AlarmSpec, FaultGroup, Pace, RuleSpec, RuleState, StackSpec, World};
+use super::aws::{AlarmMetric, AlarmSpec, FaultGroup, Pace, RuleSpec, RuleState, StackSpec, TradeSpec, World};
 use super::slack::{ChannelSpec, FaultSwitch, Hint, Panel, Slack, WorkspaceSpec};
 use crate::app::{App, Surroundings};
 use crate::aws::{AccessKeys, AwsSettings};
@@ -32,6 +32,11 @@ const AWS_STATE: &str = "aws.json";
 const ANY: f64 = 1.0;
 /// What every environment of the sandbox runs at first.
 const VERSION: &str = "2026.11.20";
+/// Where the emulated functions trade when orders are real.
+const LIVE: &str = "https://api.alpaca.markets/v2";
+/// What the emulated functions keep to themselves; nobody's secrets.
+const SECRETS: [(&str, &str); 2] =
+    [("ALPACA__KEY", "PKSANDBOX0000000000"), ("ALPACA__SECRET", "sandbox-broker-secret-0000")];
 /// Milliseconds at which the alarm on the function's duration goes off: most of its 900 s.
 const LONG_DURATION_MS: f64 = 720_000.0;
 
@@ -234,6 +239,15 @@ fn stack(environment: &Environment) -> StackSpec {
         version: VERSION.to_owned(),
         archive: environment.archive.clone(),
         alarms: environment.alarms.iter().map(|name| alarm(name, environment)).collect(),
+        variables: SECRETS.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        trades: environment.smoke.as_ref().and_then(|smoke| {
+            Some(TradeSpec {
+                variable: smoke.proof_variable.clone(),
+                paper: smoke.expected.first()?.clone(),
+                live: LIVE.to_owned(),
+                is_live: in_use,
+            })
+        }),
     }
 }
 

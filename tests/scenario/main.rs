@@ -21,6 +21,7 @@ mod replay;
 mod rollback;
 mod sam;
 mod sessions;
+mod smoke;
 mod soak;
 mod step_up;
 mod subscribe;

@@ -53,6 +53,7 @@ fn whole_flows_need_nothing_that_the_policies_do_not_allow() {
             "enable all dev",
             "verify dev",
             "test-alarm dev",
+            "smoke dev",
             "rollback dev",
             "restore dev",
             "disable signal-generated dev",

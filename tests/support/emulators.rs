@@ -77,6 +77,23 @@ pub fn is_required(tool: &str) -> bool {
     env::var("ALCH_TEST_REQUIRE").is_ok_and(|list| list.split(',').any(|name| name.trim() == tool))
 }
 
+impl Emulator {
+    /// Has moto run functions without Docker, or with it again: without, a function answers with its payload.
+    pub fn with_docker(&self, docker: bool) {
+        let address = self.endpoint.trim_start_matches("http://");
+        let mut connection = TcpStream::connect(address).unwrap();
+        let body = format!(r#"{{"lambda": {{"use_docker": {docker}}}}}"#);
+        let length = body.len();
+        let head = format!(
+            "POST /moto-api/config HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        connection.write_all((head + &body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains(" 201 ") || answer.contains(" 200 "), "{answer}");
+    }
+}
+
 fn find(tool: &str, program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());

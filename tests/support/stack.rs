@@ -70,7 +70,8 @@ pub fn template(environment: &Environment) -> String {
         "Handler": "index.handler",
         "Runtime": "python3.12",
         "Role": {{ "Fn::GetAtt": ["Role", "Arn"] }},
-        "Code": {{ "ZipFile": "def handler(event, context): pass" }}
+        "Code": {{ "ZipFile": "def handler(event, context): pass" }},
+        "Environment": {{ "Variables": {{ "ENDPOINT": "https://paper.example.com", "SECRET": "hunter2-hunter2" }} }}
       }}
     }},
     "Topic": {{ "Type": "AWS::SNS::Topic", "Properties": {{ "TopicName": "{alarm_topic}" }} }}

@@ -26,7 +26,11 @@ async fn events_are_replayed_and_dead_letters_handled_against_ministack() {
 
 /// `ends` where the emulator lets a replay that is over not be cancelled, as AWS does.
 async fn tell(emulator: &Emulator, ends: bool) {
-    let story = Story::begin(emulator, Lies { new_alarms_lack_data: false, missing_rules_are_refused: false }).await;
+    let story = Story::begin(
+        emulator,
+        Lies { new_alarms_lack_data: false, missing_rules_are_refused: false, functions_echo: false },
+    )
+    .await;
     story.an_archive_is_replayed_from(ends).await;
     story.a_dead_letter_is_put_on_the_bus_again().await;
     story.a_role_may_what_its_policies_say().await;

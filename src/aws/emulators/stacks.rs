@@ -28,7 +28,11 @@ async fn a_change_set_is_made_executed_and_empty_against_ministack() {
 }
 
 async fn begin(emulator: &Emulator) -> Story {
-    let story = Story::begin(emulator, Lies { new_alarms_lack_data: false, missing_rules_are_refused: false }).await;
+    let story = Story::begin(
+        emulator,
+        Lies { new_alarms_lack_data: false, missing_rules_are_refused: false, functions_echo: false },
+    )
+    .await;
     emulator.put(&format!("/{BUCKET}"), b"");
     let next = template(&story.environment).replace("events & what", "events, and what");
     let next = next.replace(

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{ActError, function, keep, redrive, replay, sam, stack, topic};
+use super::{ActError, function, keep, redrive, replay, sam, smoke, stack, topic};
 use crate::aws::{Aws, AwsError};
 use crate::domain::{Check, Effect, Environment, Held, Progress, Receipt, Run, StepProgress, StepStatus};
 use crate::sam::Sam;
@@ -58,16 +58,12 @@ impl Observation {
     }
 }
 
-/// What is said of an effect that this version cannot do.
-const NOT_BUILT: &str = "this version of Alch cannot do it yet; nothing was done";
-
 /// Looks whether the effect is done already or may be done. Changes nothing. `first` says that nobody can have acted for
 /// this step yet: its intent was recorded a moment ago by the same claim, and no call was sent since.
 ///
 /// # Errors
 /// When AWS cannot be asked.
 pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found, AwsError> {
-    let _ = (site, first);
     match effect {
         Effect::ExecuteChangeSet { stack, change_set, version, changes } => {
             stack::find(site, stack::Planned { stack, id: change_set, version, changes }, first).await
@@ -76,7 +72,10 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
         Effect::KeepRules { bus, rules } => keep::find(site, bus, rules).await,
         Effect::SamBuild { checkout } => Ok(sam::find_build(site, checkout, first).await),
         Effect::SamDeploy { stack, checkout } => sam::find_deploy(site, stack, checkout, first).await,
-        Effect::Invoke { .. } => refused(),
+        Effect::Invoke { function, payload, variable, expected } => {
+            let wish = smoke::Wish { function, payload, variable, expected };
+            Ok(smoke::find(site, wish, first).await)
+        }
         Effect::UpdateCode { function, package, version, before, revision } => {
             let version = version.as_deref();
             let wish = function::Code { function, package, version, before, revision };
@@ -100,7 +99,6 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
 /// # Errors
 /// When AWS refuses or cannot be asked, or does not show the change.
 pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Receipt, ActError> {
-    let _ = (site, held);
     match effect {
         Effect::ExecuteChangeSet { stack, change_set, version, changes } => {
             stack::execute(site, held, stack::Planned { stack, id: change_set, version, changes }).await
@@ -109,7 +107,10 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
         Effect::KeepRules { bus, rules } => keep::act(site, held, bus, rules).await,
         Effect::SamBuild { checkout } => sam::build(site, checkout).await,
         Effect::SamDeploy { stack, checkout } => sam::deploy(site, held, stack, checkout).await,
-        Effect::Invoke { .. } => nothing(),
+        Effect::Invoke { function, payload, variable, expected } => {
+            let wish = smoke::Wish { function, payload, variable, expected };
+            smoke::act(site, held, wish).await
+        }
         Effect::UpdateCode { function, package, version, before, revision } => {
             let version = version.as_deref();
             let wish = function::Code { function, package, version, before, revision };
@@ -131,7 +132,6 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
 /// # Errors
 /// When AWS cannot be asked.
 pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Result<Observation, AwsError> {
-    let _ = (site, receipt);
     match effect {
         Effect::ExecuteChangeSet { stack, change_set, version, changes } => {
             stack::observe(site, stack::Planned { stack, id: change_set, version, changes }).await
@@ -140,7 +140,10 @@ pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Res
         Effect::KeepRules { .. } => Ok(keep::observe(receipt)),
         Effect::SamBuild { checkout } => Ok(sam::observe_build(site, checkout).await),
         Effect::SamDeploy { stack, checkout } => sam::observe_deploy(site, stack, checkout).await,
-        Effect::Invoke { .. } => over(),
+        Effect::Invoke { function, payload, variable, expected } => {
+            let wish = smoke::Wish { function, payload, variable, expected };
+            smoke::observe(site, wish).await
+        }
         Effect::UpdateCode { function, package, version, before, revision } => {
             let version = version.as_deref();
             let wish = function::Code { function, package, version, before, revision };
@@ -197,7 +200,6 @@ pub async fn stop(
     effect: &Effect,
     receipt: &Receipt,
 ) -> Result<Observation, AwsError> {
-    let _ = (site, held, receipt);
     match effect {
         Effect::ExecuteChangeSet { stack, change_set, version, changes } => {
             stack::stop(site, stack::Planned { stack, id: change_set, version, changes }).await
@@ -206,7 +208,10 @@ pub async fn stop(
         Effect::KeepRules { .. } => Ok(keep::observe(receipt)),
         Effect::SamBuild { .. } => sam::stop(site, None).await,
         Effect::SamDeploy { stack, .. } => sam::stop(site, Some(stack)).await,
-        Effect::Invoke { .. } => over(),
+        Effect::Invoke { function, payload, variable, expected } => {
+            let wish = smoke::Wish { function, payload, variable, expected };
+            smoke::stop(site, wish).await
+        }
         Effect::UpdateCode { function, package, version, before, revision } => {
             let version = version.as_deref();
             let wish = function::Code { function, package, version, before, revision };
@@ -221,16 +226,4 @@ pub async fn stop(
         Effect::Subscribe { endpoint, .. } => Ok(topic::stop_waiting(endpoint)),
         Effect::TestAlarm { .. } => Ok(topic::observe_test(receipt)),
     }
-}
-
-fn refused() -> Result<Found, AwsError> {
-    Ok(Found::Refused(NOT_BUILT.to_owned()))
-}
-
-fn nothing() -> Result<Receipt, ActError> {
-    Ok(Receipt { said: NOT_BUILT.to_owned(), ..Receipt::default() })
-}
-
-fn over() -> Result<Observation, AwsError> {
-    Ok(Observation::over(StepStatus::Failed, NOT_BUILT))
 }

@@ -34,7 +34,7 @@ pub(super) fn interlocked(run: &Run) -> Result<(), String> {
     let checked = run
         .steps
         .iter()
-        .find(|progress| matches!(progress.step.kind, StepKind::Inspect { inspection: Inspection::Idempotency }));
+        .find(|progress| matches!(progress.step.kind, StepKind::Inspect { inspection: Inspection::Idempotency, .. }));
     match checked {
         Some(progress) if progress.status == StepStatus::Done && idempotency::stops(&progress.checks).is_none() => {
             Ok(())

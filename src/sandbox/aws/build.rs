@@ -1,6 +1,8 @@
 //! Builds a fresh world's resources from the specs, with the company that a real bus has: an archive's managed rule,
 //! another team's rule, and a namesake on the default bus.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -74,6 +76,7 @@ impl State {
             revision: 0,
             updated_at: None,
             update_fails: None,
+            variables: variables(spec),
         });
         self.formations.push(Stack {
             place: place.clone(),
@@ -130,6 +133,15 @@ impl State {
             self.buses[index].rules.push(plain_rule(&first.name, RuleState::Enabled, target, now));
         }
     }
+}
+
+/// All variables of the function.
+fn variables(spec: &StackSpec) -> BTreeMap<String, String> {
+    let trades = spec.trades.iter().map(|trades| {
+        let value = if trades.is_live { &trades.live } else { &trades.paper };
+        (trades.variable.clone(), value.clone())
+    });
+    spec.variables.clone().into_iter().chain(trades).collect()
 }
 
 fn custom_bus(spec: &StackSpec, place: &Place, now: Timestamp) -> Bus {

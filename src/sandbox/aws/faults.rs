@@ -14,6 +14,11 @@ const FILL_MESSAGES: usize = 5;
 /// What the switch of a queue is called whose policy it takes away.
 pub const QUEUE_DENIED: &str = "denied";
 
+/// What the function's switches are called that only one place knows of.
+pub const PUBLISHES_NOTHING: &str = "publishes-nothing";
+pub const VARIABLES_UNREADABLE: &str = "variables-unreadable";
+pub const SLOW_FUNCTION: &str = "slow";
+
 pub const THROTTLE_ALL: &str = "aws.throttle-all";
 pub const THROTTLE_SOME: &str = "aws.throttle-some";
 pub const UNREACHABLE: &str = "aws.unreachable";
@@ -136,6 +141,8 @@ enum Effect {
     Alarms,
     TimeToLive,
     Deploy,
+    /// Has the function trade where it did not before.
+    Trade,
     /// Confirms the subscription of an address to a topic.
     Confirm(String, String),
 }
@@ -187,6 +194,7 @@ impl State {
                 let first = stacks.next().map(|stack| stack.version.clone()).unwrap_or_default();
                 self.deploy(&environment, if on { OTHER_VERSION } else { &first }, now);
             }
+            Effect::Trade => self.trade_elsewhere(&environment, on, now),
             Effect::TimeToLive => {
                 let stack = self.stacks.iter().find(|stack| stack.environment == environment);
                 let name = stack.map(|stack| stack.table.clone());
@@ -239,8 +247,15 @@ impl State {
                 ("errors", "The function fails"),
                 ("returns-failed", "The function returns failed and raises nothing"),
                 ("throttles", "The function is throttled"),
+                (PUBLISHES_NOTHING, "The function succeeds and publishes nothing"),
+                (VARIABLES_UNREADABLE, "The function's variables cannot be decrypted"),
+                (SLOW_FUNCTION, "The function takes ten seconds to answer"),
             ] {
                 add(Some(env), Function, function_fault(env, what), says.to_owned(), Effect::None);
+            }
+            if let Some(trades) = &stack.trades {
+                let says = if trades.is_live { "The function trades on paper" } else { "The function trades live" };
+                add(Some(env), Function, function_fault(env, "trades-elsewhere"), says.to_owned(), Effect::Trade);
             }
             for (what, says) in
                 [("table", "The function may not use its table"), ("bus", "The function may not publish")]

@@ -4,9 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::deploy::code_of;
-use super::faults::rule_fault;
+use super::faults::{VARIABLES_UNREADABLE, function_fault, rule_fault};
 use super::iam::role_arn;
 use super::input::Input;
+use super::invoke;
 use super::refusal::Refusal;
 use super::serve::CallContext;
 use super::state::{Function, State};
@@ -19,6 +20,7 @@ pub fn answer(state: &mut State, call: &CallContext, input: Input) -> Result<Val
         "PutFunctionConcurrency" => put_function_concurrency(state, call, input),
         "DeleteFunctionConcurrency" => delete_function_concurrency(state, call, input),
         "UpdateFunctionCode" => update_function_code(state, call, input),
+        "Invoke" => invoke::invoke(state, call, input),
         "GetPolicy" => get_policy(state, call, input),
         other => Err(Refusal::unknown_operation(Some(Service::Lambda), other)),
     }
@@ -34,7 +36,19 @@ fn get_function_configuration(state: &State, call: &CallContext, input: Input) -
         Refusal { status: 404, ..Refusal::sender("ResourceNotFoundException", format!("Function not found: {name}")) }
     })?;
     let status = update_status(function, call.now);
+    let unreadable = state.fault(&function_fault(&function.environment, VARIABLES_UNREADABLE));
+    let variables = match (function.variables.is_empty(), unreadable) {
+        (true, _) => Value::Null,
+        (false, false) => json!({"Variables": function.variables}),
+        (false, true) => json!({"Error": {
+            "ErrorCode": "AccessDeniedException",
+            "Message": "Lambda was unable to decrypt your environment variables because the KMS access was denied.",
+        }}),
+    };
+    let key = unreadable.then(|| function.place.arn("kms", "key/00000000-0000-4000-8000-000000000000"));
     Ok(json!({
+        "Environment": variables,
+        "KMSKeyArn": key,
         "FunctionName": function.name,
         "FunctionArn": function.arn(),
         "Role": role_arn(state, function),

@@ -16,6 +16,7 @@ use super::faults::{
     ENABLE_DENIED, Failure, METRICS_FORBIDDEN, SLOW, THROTTLE_ALL, THROTTLE_SOME, UNREACHABLE, VERSION_FORBIDDEN,
 };
 use super::input::Input;
+use super::invoke::SLOW_FOR;
 use super::refusal::Refusal;
 use super::rights::allows;
 use super::state::{Place, State};
@@ -70,7 +71,13 @@ async fn serve(Shared(world): Shared<World>, method: Method, uri: Uri, headers: 
         tokio::time::sleep(SLOWNESS).await;
     }
     match failure {
-        None => request.respond(&world.lock().answer(world.clock().now(), &request, None)),
+        None => {
+            let answer = world.lock().answer(world.clock().now(), &request, None);
+            if world.lock().state.answers_slowly(&request) {
+                tokio::time::sleep(SLOW_FOR).await;
+            }
+            request.respond(&answer)
+        }
         Some(Failure::AfterEffect) => {
             // What the answer would have been is of no interest to anybody: nobody gets it.
             let _ = world.lock().answer(world.clock().now(), &request, Some(Outcome::AnswerLost));

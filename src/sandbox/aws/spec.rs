@@ -1,6 +1,8 @@
 //! What a world is made of and how fast it goes: plain values that the one who starts a world fills in. No defaults for
 //! names: every name comes from outside.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,25 @@ pub struct StackSpec {
     pub archive: String,
     /// The alarms.
     pub alarms: Vec<AlarmSpec>,
+    /// The variables of the function, beside the one that says where it trades.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    /// Where the function trades, if it is one that does.
+    #[serde(default)]
+    pub trades: Option<TradeSpec>,
+}
+
+/// Where a function trades: a variable says it, and the payload does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TradeSpec {
+    /// The variable.
+    pub variable: String,
+    /// Its value on paper.
+    pub paper: String,
+    /// Its value where orders are real.
+    pub live: String,
+    /// Which of the two it has when the world starts.
+    pub is_live: bool,
 }
 
 /// One rule of a stack.

@@ -219,6 +219,9 @@ pub struct Function {
     /// Why updates of its code fail, if they do.
     #[serde(default)]
     pub update_fails: Option<String>,
+    /// Its variables.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
 }
 
 impl Function {

@@ -109,7 +109,7 @@ impl Request {
             let name = caller.service.clone().unwrap_or_default();
             (form.service(), name, form.action, Protocol::Query, form.input)
         } else if caller.service.as_deref() == Some(Service::Lambda.iam_prefix()) {
-            let (operation, input) = lambda_call(method, uri, body);
+            let (operation, input) = lambda_call(method, uri, headers, body);
             (Some(Service::Lambda), String::new(), operation, Protocol::Rest, Ok(input))
         } else {
             let name = caller.service.clone().unwrap_or_default();
@@ -130,6 +130,9 @@ impl Request {
     pub fn respond(&self, answer: &Result<Value, Refusal>) -> Response {
         let status = answer.as_ref().map_or_else(|refusal| refusal.status, |_| 200);
         let body = match (self.protocol, answer) {
+            (Protocol::Rest, Ok(value)) if self.operation == INVOKE => {
+                value["Payload"].as_str().unwrap_or_default().to_owned()
+            }
             (Protocol::Json | Protocol::Rest, Ok(value)) => value.to_string(),
             (Protocol::Json, Err(refusal)) => self.error_value(refusal).to_string(),
             (Protocol::Rest, Err(refusal)) => json!({"Type": "User", "Message": refusal.message}).to_string(),
@@ -143,6 +146,17 @@ impl Request {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
         if let (Protocol::Rest, Err(refusal)) = (self.protocol, answer) {
             headers.insert("x-amzn-errortype", HeaderValue::from_static(refusal.code));
+        }
+        if let (INVOKE, Ok(value)) = (self.operation.as_str(), answer) {
+            for (header, field) in [
+                ("x-amz-function-error", "FunctionError"),
+                ("x-amz-log-result", "LogResult"),
+                ("x-amz-executed-version", "ExecutedVersion"),
+            ] {
+                if let Some(Ok(value)) = value[field].as_str().map(HeaderValue::from_str) {
+                    headers.insert(header, value);
+                }
+            }
         }
         // Services that spoke Query before they spoke JSON tell the older code as well.
         if let Err(refusal) = answer
@@ -170,6 +184,8 @@ impl Request {
     }
 }
 
+/// The one operation whose body is not Lambda's own.
+const INVOKE: &str = "Invoke";
 /// Every answer has the same request id: nothing in the world depends on it.
 const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -189,7 +205,7 @@ fn parse_json(body: &[u8]) -> Result<Value, Refusal> {
 }
 
 /// The operation that a path of Lambda's interface names, and its input.
-fn lambda_call(method: &Method, uri: &Uri, body: &[u8]) -> (String, Value) {
+fn lambda_call(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> (String, Value) {
     let parts: Vec<&str> = uri.path().trim_start_matches('/').split('/').collect();
     let operation = match (method.as_str(), parts.as_slice()) {
         ("GET", ["2015-03-31", "functions", name, "configuration"]) => Some(("GetFunctionConfiguration", *name)),
@@ -198,13 +214,23 @@ fn lambda_call(method: &Method, uri: &Uri, body: &[u8]) -> (String, Value) {
         ("DELETE", ["2017-10-31", "functions", name, "concurrency"]) => Some(("DeleteFunctionConcurrency", *name)),
         ("PUT", ["2015-03-31", "functions", name, "code"]) => Some(("UpdateFunctionCode", *name)),
         ("GET", ["2015-03-31", "functions", name, "policy"]) => Some(("GetPolicy", *name)),
+        ("POST", ["2015-03-31", "functions", name, "invocations"]) => Some((INVOKE, *name)),
         _ => None,
     };
     let Some((operation, name)) = operation else {
         return (format!("{method} {}", uri.path()), Value::Null);
     };
     // An ARN's colons; nothing else in a function's name is written otherwise in a path.
-    let mut input = parse_json(body).ok().filter(|input| input.is_object()).unwrap_or_else(|| json!({}));
+    let mut input = if operation == INVOKE {
+        // The body is the function's, and what is for Lambda is in headers.
+        json!({
+            "Payload": String::from_utf8_lossy(body),
+            "InvocationType": text(headers, "x-amz-invocation-type"),
+            "LogType": text(headers, "x-amz-log-type"),
+        })
+    } else {
+        parse_json(body).ok().filter(|input| input.is_object()).unwrap_or_else(|| json!({}))
+    };
     input["FunctionName"] = json!(name.replace("%3A", ":"));
     for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
         input[name.as_ref()] = json!(value);

@@ -30,7 +30,10 @@ fn choices(run: &Run, context: &ViewContext<'_>) -> Vec<Choice> {
             Outcome::Failed | Outcome::Cancelled | Outcome::Expired => true,
             Outcome::Succeeded | Outcome::Unproven | Outcome::Preempted | Outcome::Refused => false,
         };
-        let again = again && (run.command.acts() || is_verify(run));
+        // What was invoked, or may have been, is not invoked again by a click in passing: that is another command.
+        let invoked = matches!(run.command, Command::Smoke { .. })
+            && run.steps.iter().any(|progress| progress.effected.is_some() || progress.status == StepStatus::Unknown);
+        let again = again && !invoked && (run.command.acts() || is_verify(run));
         return again.then(|| retry(run, "To do it again")).into_iter().collect();
     }
     if run.undoing.is_some() {

@@ -234,7 +234,8 @@ fn ahead(kind: &StepKind) -> String {
             words::span(*lasting)
         }
         StepKind::Effect { .. } => "then observed until it is over".to_owned(),
-        StepKind::Inspect { .. } => "look, and judge".to_owned(),
+        StepKind::Inspect { lasting: Some(lasting), .. } => format!("for up to {}", words::span(*lasting)),
+        StepKind::Inspect { lasting: None, .. } => "look, and judge".to_owned(),
         StepKind::Notify { .. } => "before anything acts".to_owned(),
         StepKind::Gate { settle, .. } => format!("gate after {}", words::span(*settle)),
         StepKind::Checklist => "look at everything".to_owned(),

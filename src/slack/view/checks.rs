@@ -216,7 +216,7 @@ pub fn checklist(run: &Run, progress: &StepProgress) -> Draft {
     let items = || checks.iter().filter(|check| !check.is_part());
     let passed = items().filter(|check| check.verdict == Verdict::Pass).count();
     let name = match &progress.step.kind {
-        StepKind::Inspect { inspection } => md!("{} of {}", inspection.title(), &run.environment).bold(),
+        StepKind::Inspect { inspection, .. } => md!("{} of {}", inspection.title(), &run.environment).bold(),
         _ => md!("Checklist of {}", &run.environment).bold(),
     };
     let mark = words::step_mark(progress.status).0;

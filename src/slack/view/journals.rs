@@ -543,6 +543,7 @@ pub fn in_context<T>(view: impl FnOnce(&ViewContext<'_>) -> T) -> T {
         notify: Notify::default(),
         promote_from: None,
         deploy: None,
+        smoke: None,
     };
     let group = |id: &str| vec![Principal(id.to_owned())];
     let prod = Environment {

@@ -55,6 +55,23 @@ impl Markup {
         if text.trim().is_empty() { Self("`–`".to_owned()) } else { Self(format!("`{}`", escape(&text))) }
     }
 
+    /// Lines as they were written, in a code block of at most so many characters; the newest are kept.
+    pub fn block(lines: &[String], limit: usize) -> Self {
+        let lines = lines.iter().map(|line| escape(&tame(line).replace('`', "'")));
+        let mut kept: Vec<String> = Vec::new();
+        let mut room = limit.saturating_sub(8);
+        for line in lines.rev() {
+            let long = length(&line) + 1;
+            if long > room {
+                break;
+            }
+            room -= long;
+            kept.push(line);
+        }
+        kept.reverse();
+        if kept.is_empty() { Self::default() } else { Self(format!("```\n{}\n```", kept.join("\n"))) }
+    }
+
     /// In bold.
     pub fn bold(self) -> Self {
         // An asterisk within would end it early, which looks odd and harms nobody.

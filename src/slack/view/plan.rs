@@ -144,6 +144,12 @@ pub fn consequences(plan: &Plan, context: &ViewContext<'_>) -> Vec<Markup> {
     let typed = |command: Command| Markup::code(&clip(&format!("{} {}", context.command_word, command.text()), 200));
     let environment = plan.environment.clone();
     let undo = match &plan.command {
+        Command::Smoke { .. } => {
+            md!(
+                "nothing does: what runs is not stopped by Alch; {} turns all rules off",
+                typed(Command::Rollback { environment })
+            )
+        }
         Command::Disable { rules, .. } => typed(Command::Enable { rules: rules.clone(), environment }),
         Command::Deploy { .. } | Command::CodeRollback { .. } => {
             let back = Command::CodeRollback {

@@ -234,7 +234,8 @@ fn alone(kind: &StepKind) -> Markup {
         StepKind::WatchAll { lasting, poll, .. } => md!("{}: for {}, looking every {}", title, *lasting, *poll),
         StepKind::Notify { .. } => md!("{}: before anything acts", title),
         StepKind::Effect { effect, .. } => effect_line(title, effect),
-        StepKind::Checklist | StepKind::Inspect { .. } => title,
+        StepKind::Inspect { lasting: Some(lasting), .. } => md!("{}: for up to {}", title, *lasting),
+        StepKind::Checklist | StepKind::Inspect { lasting: None, .. } => title,
         StepKind::Monitor { lasting, poll, .. } => md!("{}: for {}, looking every {}", title, *lasting, *poll),
         StepKind::DisableAll { rules, .. } => {
             md!("{}: {}", title, rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>().join(", "))
@@ -254,6 +255,12 @@ fn effect_line(title: Markup, effect: &Effect) -> Markup {
                 clip(&names, 200)
             )
         }
+        Effect::Invoke { payload, variable, .. } => md!(
+            "{}: once, with {}, if its variable {} proves paper mode right before",
+            title,
+            Markup::code(&clip(payload, 200)),
+            Markup::code(&clip(variable, 80)),
+        ),
         Effect::Redrive { limit, .. } => md!("{}: at most {}", title, count(i64::from(*limit), "message")),
         _ => title,
     }

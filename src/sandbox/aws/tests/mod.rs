@@ -3,6 +3,7 @@
 
 mod faults;
 mod flow;
+mod invoke;
 mod metrics;
 mod persistence;
 mod query;
@@ -17,7 +18,7 @@ use aws_smithy_types::retry::RetryConfig;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 
-use super::{AlarmMetric, AlarmSpec, Pace, RuleSpec, StackSpec, World};
+use super::{AlarmMetric, AlarmSpec, Pace, RuleSpec, StackSpec, TradeSpec, World};
 use crate::clock::Clock;
 
 const START: &str = "2026-03-02T09:00:00Z";
@@ -73,6 +74,13 @@ fn stack(environment: &str, account: &str) -> StackSpec {
             alarm("errors", AlarmMetric::FunctionErrors),
             alarm("other", AlarmMetric::Unmodelled),
         ],
+        variables: [("SECRET".to_owned(), "hunter2-hunter2".to_owned())].into(),
+        trades: Some(TradeSpec {
+            variable: "ENDPOINT".to_owned(),
+            paper: "https://paper.example.com".to_owned(),
+            live: "https://live.example.com".to_owned(),
+            is_live: environment != "dev",
+        }),
     }
 }
 
