@@ -77,8 +77,8 @@ impl Aws {
         Ok(Answer { value, request_ids: ids(&output) })
     }
 
-    /// Has the function run the code of a package (UpdateFunctionCode); returns the request's ids. Lambda works on it for a
-    /// while: [`Aws::code`] tells when it is done.
+    /// Has the function run the code of a package (UpdateFunctionCode); returns the CodeSha256 that Lambda answers with.
+    /// Lambda works on it for a while: [`Aws::code`] tells when it is done.
     ///
     /// A repeat is harmless where `revision` is given: Lambda refuses it once the function is another one than was read.
     pub async fn update_code(
@@ -87,13 +87,36 @@ impl Aws {
         function: &str,
         package: &Package,
         revision: &str,
-    ) -> Result<Vec<String>, AwsError> {
+    ) -> Result<Answer<Option<String>>, AwsError> {
         self.may_change(held, UPDATE_CODE).await?;
+        self.send_code(function, package, Some(revision).filter(|revision| !revision.is_empty()), false).await
+    }
+
+    /// The CodeSha256 that a package has, as Lambda computes it from S3 (UpdateFunctionCode with DryRun). Changes nothing;
+    /// it needs the rights to, and so it is no reading.
+    pub async fn dry_run_code(
+        &self,
+        held: &Held<'_>,
+        function: &str,
+        package: &Package,
+    ) -> Result<Answer<Option<String>>, AwsError> {
+        self.may_change(held, UPDATE_CODE).await?;
+        self.send_code(function, package, None, true).await
+    }
+
+    async fn send_code(
+        &self,
+        function: &str,
+        package: &Package,
+        revision: Option<&str>,
+        dry: bool,
+    ) -> Result<Answer<Option<String>>, AwsError> {
         let call = self.clients().lambda.update_function_code().function_name(function);
         let call = call.s3_bucket(&package.bucket).s3_key(&package.key);
         let call = call.set_s3_object_version(package.object_version.clone());
-        let call = call.set_revision_id((!revision.is_empty()).then(|| revision.to_owned()));
-        let sent = call.send().await;
-        sent.map(|output| ids(&output)).map_err(|error| AwsError::from_sdk(UPDATE_CODE, &error).about(function))
+        let call = call.set_revision_id(revision.map(str::to_owned)).set_dry_run(dry.then_some(true));
+        let output = call.send().await.map_err(|error| AwsError::from_sdk(UPDATE_CODE, &error).about(function))?;
+        let code = output.code_sha256().filter(|code| !code.is_empty()).map(str::to_owned);
+        Ok(Answer { value: code, request_ids: ids(&output) })
     }
 }

@@ -14,6 +14,7 @@ pub mod policy_document;
 pub mod rule_state;
 pub mod safeguards;
 pub mod smoke;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod words;

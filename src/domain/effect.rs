@@ -2,11 +2,10 @@
 //! left behind when it was done, and how far it is. Each family of effects has its own part below.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckedOut, ReplayOrder, ResourceChange, Rule, RuleState};
+use super::{Artefact, CheckedOut, Expected, Package, ReplayOrder, ResourceChange, Rule, RuleState};
 
 /// One effect. What identifies it (a name, a token) follows from run and step, so that a repeat finds what was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +74,18 @@ pub enum Effect {
         before: String,
         /// The RevisionId that was found.
         revision: String,
+        /// The CodeSha256 that the package has, where that is known beforehand.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        expected: Option<Expected>,
+    },
+    /// What the function runs is read and kept in the journal, so that it can be gone back to (Lambda
+    /// `GetFunctionConfiguration`, CloudFormation `GetTemplate`). Changes nothing.
+    RecordCode {
+        /// The function.
+        function: String,
+        /// What people call the version, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        version: Option<String>,
     },
     /// Lambda `PutFunctionConcurrency`, or `DeleteFunctionConcurrency` for none.
     SetConcurrency {
@@ -135,6 +146,7 @@ impl Effect {
             Self::SamDeploy { .. } => "sam deploy".to_owned(),
             Self::Invoke { function, .. } => format!("Invoke {function}"),
             Self::UpdateCode { function, .. } => format!("Put the code of {function} back"),
+            Self::RecordCode { function, .. } => format!("Record what {function} runs"),
             Self::SetConcurrency { function, to: Some(0), .. } => format!("Stop {function}"),
             Self::SetConcurrency { function, .. } => format!("Let {function} run again"),
             Self::StartReplay { .. } => "Replay events".to_owned(),
@@ -155,6 +167,7 @@ impl Effect {
             | Self::SamDeploy { .. }
             | Self::Invoke { .. }
             | Self::UpdateCode { .. }
+            | Self::RecordCode { .. }
             | Self::SetConcurrency { .. }
             | Self::StartReplay { .. }
             | Self::Subscribe { .. }
@@ -166,7 +179,10 @@ impl Effect {
     pub fn holds_environment(&self) -> bool {
         match self {
             // Stopping a function waits for nobody.
-            Self::Subscribe { .. } | Self::TestAlarm { .. } | Self::SetConcurrency { to: Some(0), .. } => false,
+            Self::Subscribe { .. }
+            | Self::TestAlarm { .. }
+            | Self::RecordCode { .. }
+            | Self::SetConcurrency { to: Some(0), .. } => false,
             Self::ExecuteChangeSet { .. }
             | Self::RecoverStack { .. }
             | Self::KeepRules { .. }
@@ -179,55 +195,6 @@ impl Effect {
             | Self::Redrive { .. } => true,
         }
     }
-}
-
-/// A function's package in S3.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Package {
-    /// The bucket.
-    pub bucket: String,
-    /// The key.
-    pub key: String,
-    /// The object's version, in a bucket that has them.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub object_version: Option<String>,
-}
-
-impl Package {
-    /// Reads `s3://bucket/key` or `s3://bucket/key@version-id`.
-    pub fn read(text: &str) -> Option<Self> {
-        let (bucket, key) = text.strip_prefix("s3://")?.split_once('/')?;
-        let (key, object_version) = match key.rsplit_once('@') {
-            Some((key, version)) => (key, Some(version.to_owned())),
-            None => (key, None),
-        };
-        let is_whole = !bucket.is_empty() && !key.is_empty() && object_version.as_deref() != Some("");
-        is_whole.then(|| Self { bucket: bucket.to_owned(), key: key.to_owned(), object_version })
-    }
-}
-
-impl fmt::Display for Package {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s3://{}/{}", self.bucket, self.key)?;
-        self.object_version.iter().try_for_each(|version| write!(f, "@{version}"))
-    }
-}
-
-/// A function as it was found (Lambda `GetFunctionConcurrency`, `GetFunctionConfiguration`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FunctionFact {
-    /// The reserved concurrency; none for no reservation.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub concurrency: Option<u32>,
-    /// CodeSha256 and RevisionId, where they were asked for.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub code: Option<(String, String)>,
-    /// The reserved concurrency from before a hard stop that was not taken back, and which run that was.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub stopped: Option<(super::RunId, Option<u32>)>,
-    /// The package of the version that is wanted, where the journals know it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub package: Option<Package>,
 }
 
 /// What shows that an effect was done.
@@ -277,6 +244,17 @@ pub enum Detail {
         /// What people call it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         version: Option<String>,
+        /// The CodeSha256 that Lambda answered the update with.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        answered: Option<String>,
+    },
+    /// What a function runs after a deployment.
+    Runs {
+        /// What people call it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        version: Option<String>,
+        /// Its code.
+        artefact: Artefact,
     },
     /// A function's reserved concurrency.
     Concurrency {

@@ -117,7 +117,10 @@ pub struct Facts {
     /// For a deployment by change set.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub change_set: Option<Box<super::ChangeSetFacts>>,
-    /// For `recover`: the stack's status; none when there is no stack.
+    /// For a deployment: what the function runs before it; none when that could not be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub artefact: Option<super::Artefact>,
+    /// For `recover` and `rollback --code --function`: the stack's status; none when there is no stack.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stack_status: Option<String>,
     /// For `hard-stop`, `restore` and `rollback --code --function`: the function.

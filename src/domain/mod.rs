@@ -10,9 +10,11 @@ mod effect;
 mod environment;
 mod event;
 mod facts;
+mod function;
 mod held;
 mod hold;
 mod ids;
+mod known_version;
 mod log;
 mod notice;
 mod partition;
@@ -33,16 +35,18 @@ pub use check::{Check, Evidence, Verdict};
 pub use command::{Answer, AuditFormat, CodeRollback, Command, Selection};
 pub use dead_letters::DeadLetterGroup;
 pub use deploy::{ChangesetDeployer, CheckedOut, Deploy, Deployer, SamDeployer, SamFacts};
-pub use effect::{Detail, Effect, FunctionFact, Inspection, Package, Progress, Receipt};
+pub use effect::{Detail, Effect, Inspection, Progress, Receipt};
 pub use environment::{
     ApprovalMode, ApprovalRule, Approvals, Blackout, CommandApprovals, Environment, GateLimits, Notify, OnGateFailure,
     OnInconclusive, Roles, Rule, Safeguards, SessionStyle, StepUp, Table, TimeRange, Waits, Weekday, Window,
 };
 pub use event::{Change, Event, JournalLine, Origin, Recorded, RuleOutcome, SlackPlace};
 pub use facts::{AlarmState, AlarmStatus, DlqDepth, Facts, RuleFact, RuleState};
+pub use function::{Artefact, Expected, ExpectedBy, FunctionFact, Package};
 pub use held::Held;
 pub use hold::{Hold, HoldKind};
 pub use ids::{Actor, BadRunId, RunId, Standing, StepId};
+pub use known_version::{How, KnownVersion};
 pub use log::LogLine;
 pub use notice::{Delivery, Destination, Moment};
 pub use partition::{Partition, arn, console_url, global_arn};

@@ -8,8 +8,8 @@ use super::execute::{Engine, HISTORY, Place};
 use super::prepare::Wish;
 use crate::aws::AwsError;
 use crate::domain::{
-    ChangeSetFacts, ChangeSetOrder, ChangeSetState, ChangesetDeployer, CodeRollback, Command, Detail, Run, StepId,
-    StepStatus,
+    ChangeSetFacts, ChangeSetOrder, ChangeSetState, ChangesetDeployer, CodeRollback, Command, Environment, How,
+    KnownVersion, StepId,
 };
 use crate::store::StoreError;
 
@@ -54,12 +54,12 @@ impl Engine {
     /// The version that was deployed before the one that runs, as the journals tell it.
     async fn version_before(&self, place: &Place) -> Result<Result<String, String>, StoreError> {
         let environment = &place.environment;
-        let known = self.deployed_versions(&environment.name).await?;
+        let known = self.known_versions(environment).await?;
         let now = running_label(place, &known).await;
-        let deployed = known.iter().map(|(version, _)| version.clone());
-        // What ran before the first deployment through Alch.
-        let found = known.iter().filter_map(|(_, run)| run.facts.as_ref()?.1.version.as_ref()?.label.clone());
-        let before = deployed.chain(found).find(|version| Some(version) != now.as_ref());
+        // Going back goes by names, as the templates are.
+        let named: Vec<KnownVersion> =
+            known.into_iter().filter(|one| one.name.is_some() && (one.is_of_stack() || one.how == How::Found)).collect();
+        let before = KnownVersion::before(&named, |one| one.name == now).and_then(|before| before.name);
         Ok(before.ok_or_else(|| {
             format!(
                 "no version before the one that runs is known here. Say to which: `rollback {} --code --to …`",
@@ -68,29 +68,13 @@ impl Engine {
         }))
     }
 
-    /// The versions that were deployed by change set, newest first, each once, with its run. One whose update failed was
-    /// not.
+    /// The versions that ran here, as the journals tell it, newest first.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn deployed_versions(&self, environment: &str) -> Result<Vec<(String, Run)>, StoreError> {
-        let mut known: Vec<(String, Run)> = Vec::new();
-        for run in self.store().recent_changes(environment, HISTORY).await? {
-            let done = run.steps.iter().filter(|progress| progress.status == StepStatus::Done);
-            let receipts = done.filter_map(|progress| progress.effected.as_ref());
-            let versions: Vec<String> = receipts
-                .filter_map(|(_, receipt)| match &receipt.detail {
-                    Detail::Version { version } => Some(version.clone()),
-                    _ => None,
-                })
-                .collect();
-            for version in versions {
-                if known.iter().all(|(other, _)| *other != version) {
-                    known.push((version, run.clone()));
-                }
-            }
-        }
-        Ok(known)
+    pub async fn known_versions(&self, environment: &Environment) -> Result<Vec<KnownVersion>, StoreError> {
+        let runs = self.store().recent_changes(&environment.name, HISTORY).await?;
+        Ok(KnownVersion::all(&runs, &environment.function))
     }
 
     async fn change_set(
@@ -181,14 +165,13 @@ impl Engine {
 
 /// The name of the version that runs: of the newest one that was deployed here when nobody has touched the stack since, else
 /// what the stack's tag says. The tag alone would not do: not whatever speaks for CloudFormation keeps a change set's tags.
-pub async fn running_label(place: &Place, known: &[(String, Run)]) -> Option<String> {
+pub async fn running_label(place: &Place, known: &[KnownVersion]) -> Option<String> {
     let environment = &place.environment;
     let tag = async { place.aws.version(environment).await.ok().and_then(|version| version.label) };
-    let Some((newest, run)) = known.first() else { return tag.await };
-    let over = run.steps.iter().filter(|progress| progress.effected.is_some()).filter_map(|one| one.finished_at).max();
+    let Some(newest) = known.iter().find(|one| one.is_of_stack()) else { return tag.await };
     let touched = place.aws.stack_state(&environment.stack).await.ok().flatten().and_then(|state| state.touched_at);
-    match (touched, over) {
-        (Some(touched), Some(over)) if touched <= over => Some(newest.clone()),
+    match (touched, &newest.name) {
+        (Some(touched), Some(name)) if touched <= newest.at => Some(name.clone()),
         _ => tag.await,
     }
 }

@@ -23,8 +23,7 @@ use crate::aws::{Aws, AwsError};
 use crate::checks::{checklist, gate, rule_state};
 use crate::clock::Clock;
 use crate::domain::{
-    Check, CodeRollback, Command, Environment, Event, Facts, FunctionFact, HoldKind, Outcome, Rule, RuleState, Run,
-    RunId, StepId, StepKind, StepStatus,
+    Check, Command, Environment, Event, Facts, HoldKind, Outcome, Rule, RuleState, Run, StepId, StepKind, StepStatus,
 };
 use crate::runbook;
 use crate::sam::Sam;
@@ -176,19 +175,8 @@ impl Engine {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        if let Command::Restore { environment } = command {
-            facts.before_rollback = self.before_last_rollback(environment).await?;
-        }
-        if matches!(
-            command,
-            Command::Restore { .. }
-                | Command::HardStop { .. }
-                | Command::CodeRollback { by: CodeRollback::Function, .. }
-        ) {
-            match self.function_fact(place, command).await? {
-                Ok(known) => facts.function = Some(Box::new(known)),
-                Err(error) => return Ok(Err(error)),
-            }
+        if let Err(error) = Box::pin(self.add_function_facts(place, wish, &mut facts)).await? {
+            return Ok(Err(error));
         }
         if let Some(window) = resend::window(command) {
             let chosen = runbook::chosen(command, &place.environment);
@@ -211,54 +199,6 @@ impl Engine {
         }
         facts.remarks = runbook::remarks(command, &facts, &place.environment);
         Ok(Ok(facts))
-    }
-
-    /// The function, and what the journals know of it.
-    async fn function_fact(
-        &self,
-        place: &Place,
-        command: &Command,
-    ) -> Result<Result<FunctionFact, AwsError>, StoreError> {
-        let function = &place.environment.function;
-        let concurrency = match place.aws.concurrency(function).await {
-            Ok(read) => read.value,
-            Err(error) => return Ok(Err(error)),
-        };
-        let mut fact = FunctionFact { concurrency, code: None, stopped: None, package: None };
-        if let Command::CodeRollback { to, .. } = command {
-            match place.aws.code(function).await {
-                Ok(read) => fact.code = Some((read.value.code, read.value.revision)),
-                Err(error) => return Ok(Err(error)),
-            }
-            if let Some(version) = to {
-                let runs = self.0.store.recent_changes(&place.environment.name, HISTORY).await?;
-                fact.package = runbook::code_rollback::known_package(&runs, function, version);
-            }
-        } else if let Command::Restore { environment } = command {
-            let runs = self.0.store.recent_changes(environment, HISTORY).await?;
-            fact.stopped = runbook::hard_stop::not_taken_back(&runs, function);
-        }
-        Ok(Ok(fact))
-    }
-
-    /// The states from before the last rollback that found anything enabled: a second rollback on top of it, which found
-    /// everything off, is not what one wants back.
-    pub(super) async fn before_last_rollback(
-        &self,
-        environment: &str,
-    ) -> Result<Option<(RunId, BTreeMap<String, RuleState>)>, StoreError> {
-        for run in self.0.store.recent_changes(environment, HISTORY).await? {
-            let before: BTreeMap<String, RuleState> = run
-                .disabled
-                .iter()
-                .flatten()
-                .filter_map(|outcome| Some((outcome.rule.name.clone(), outcome.before?)))
-                .collect();
-            if before.values().any(|state| state.is_enabled()) {
-                return Ok(Some((run.id, before)));
-            }
-        }
-        Ok(None)
     }
 }
 

@@ -12,6 +12,7 @@ mod drift;
 mod effects;
 pub mod emergency;
 mod execute;
+mod function;
 mod inspect;
 mod interlock;
 mod monitor;

@@ -10,7 +10,7 @@ impl Requests {
     pub(super) async fn versions(&self, environment: &Environment) -> Result<Response, StoreError> {
         let Some(place) = self.0.engine.place(&environment.name) else { return Err(StoreError::NoRun) };
         let mut running = place.aws.version(environment).await.map_err(|error| error.to_string());
-        let known = self.0.engine.deployed_versions(&environment.name).await?;
+        let known = self.0.engine.known_versions(environment).await?;
         if let Ok(version) = &mut running {
             version.label = running_label(place, &known).await;
         }

@@ -51,8 +51,17 @@ pub(super) fn steps(command: &Command, facts: &Facts, environment: &Environment)
         let effect = Effect::KeepRules { bus: environment.bus.clone(), rules: kept(facts, environment)? };
         steps.push(step("keep-rules", StepKind::Effect { effect, poll: POLL, patience: PATIENCE }));
     }
+    let function = environment.function.clone();
+    let effect = Effect::RecordCode { function, version: version(facts) };
+    steps.push(step("record-code", StepKind::Effect { effect, poll: POLL, patience: PATIENCE }));
     steps.push(step("infrastructure", StepKind::Inspect { inspection: Inspection::Infrastructure, lasting: None }));
     Ok(steps)
+}
+
+/// What people call the version that is there afterwards.
+fn version(facts: &Facts) -> Option<String> {
+    let checkout = || facts.sam.as_ref()?.checkout.as_ref()?.commit.get(..12).map(str::to_owned);
+    facts.change_set.as_ref().map(|known| known.version.clone()).or_else(checkout)
 }
 
 /// Executing the change set that was made; nothing where it is empty.

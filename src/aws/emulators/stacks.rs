@@ -117,9 +117,17 @@ impl Story {
         }
         let before = self.aws.code(function).await.unwrap().value;
         let package = Package { bucket: BUCKET.to_owned(), key: "code/2.zip".to_owned(), object_version: None };
-        self.aws.update_code(&self.held, function, &package, &before.revision).await.unwrap();
+        let running = self.aws.running(&self.environment).await.unwrap();
+        assert_eq!(running.code, before.code);
+        assert!(running.package.is_some() != running.lacks.is_some(), "{running:?}");
+        let computed = self.aws.dry_run_code(&self.held, function, &package).await.unwrap().value;
+        assert_eq!(self.aws.code(function).await.unwrap().value.code, before.code, "a dry run changes nothing");
+        let answered = self.aws.update_code(&self.held, function, &package, &before.revision).await.unwrap().value;
         let after = self.aws.code(function).await.unwrap().value;
         assert_ne!(after.code, before.code);
+        assert_eq!(answered.as_ref(), Some(&after.code));
+        // moto answers a dry run with the code that runs, which Alch takes for no answer.
+        assert!(computed.as_ref() == Some(&after.code) || computed.as_ref() == Some(&before.code), "{computed:?}");
         let missing = self.aws.set_concurrency(&self.held, "no-such-function", Some(0)).await.unwrap_err();
         assert!(missing.is_not_found(), "{missing}");
     }

@@ -76,11 +76,12 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
             let wish = smoke::Wish { function, payload, variable, expected };
             Ok(smoke::find(site, wish, first).await)
         }
-        Effect::UpdateCode { function, package, version, before, revision } => {
-            let version = version.as_deref();
-            let wish = function::Code { function, package, version, before, revision };
+        Effect::UpdateCode { function, package, version, before, revision, expected } => {
+            let (version, expected) = (version.as_deref(), expected.as_ref());
+            let wish = function::Code { function, package, version, before, revision, expected };
             function::find_code(site, wish, first).await
         }
+        Effect::RecordCode { version, .. } => function::record_code(site, version.as_deref()).await.map(Found::Done),
         Effect::SetConcurrency { function, from, to } => {
             let wish = function::Concurrency { function, from: *from, to: *to };
             function::find_concurrency(site, wish).await
@@ -111,11 +112,13 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
             let wish = smoke::Wish { function, payload, variable, expected };
             smoke::act(site, held, wish).await
         }
-        Effect::UpdateCode { function, package, version, before, revision } => {
-            let version = version.as_deref();
-            let wish = function::Code { function, package, version, before, revision };
+        Effect::UpdateCode { function, package, version, before, revision, expected } => {
+            let (version, expected) = (version.as_deref(), expected.as_ref());
+            let wish = function::Code { function, package, version, before, revision, expected };
             function::update_code(site, held, wish).await
         }
+        // It is over with the look.
+        Effect::RecordCode { version, .. } => Ok(function::record_code(site, version.as_deref()).await?),
         Effect::SetConcurrency { function, from, to } => {
             let wish = function::Concurrency { function, from: *from, to: *to };
             function::set_concurrency(site, held, wish).await
@@ -144,11 +147,12 @@ pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Res
             let wish = smoke::Wish { function, payload, variable, expected };
             smoke::observe(site, wish).await
         }
-        Effect::UpdateCode { function, package, version, before, revision } => {
-            let version = version.as_deref();
-            let wish = function::Code { function, package, version, before, revision };
-            function::observe_code(site, wish).await
+        Effect::UpdateCode { function, package, version, before, revision, expected } => {
+            let (version, expected) = (version.as_deref(), expected.as_ref());
+            let wish = function::Code { function, package, version, before, revision, expected };
+            function::observe_code(site, wish, receipt).await
         }
+        Effect::RecordCode { .. } => Ok(Observation::over(StepStatus::Done, receipt.said.clone())),
         Effect::SetConcurrency { function, from, to } => {
             let wish = function::Concurrency { function, from: *from, to: *to };
             function::observe_concurrency(site, wish, receipt).await
@@ -182,6 +186,7 @@ pub async fn work(
         | Effect::SamDeploy { .. }
         | Effect::Invoke { .. }
         | Effect::UpdateCode { .. }
+        | Effect::RecordCode { .. }
         | Effect::SetConcurrency { .. }
         | Effect::StartReplay { .. }
         | Effect::Subscribe { .. }
@@ -212,11 +217,12 @@ pub async fn stop(
             let wish = smoke::Wish { function, payload, variable, expected };
             smoke::stop(site, wish).await
         }
-        Effect::UpdateCode { function, package, version, before, revision } => {
-            let version = version.as_deref();
-            let wish = function::Code { function, package, version, before, revision };
-            function::observe_code(site, wish).await
+        Effect::UpdateCode { function, package, version, before, revision, expected } => {
+            let (version, expected) = (version.as_deref(), expected.as_ref());
+            let wish = function::Code { function, package, version, before, revision, expected };
+            function::observe_code(site, wish, receipt).await
         }
+        Effect::RecordCode { .. } => Ok(Observation::over(StepStatus::Done, receipt.said.clone())),
         Effect::SetConcurrency { function, from, to } => {
             let wish = function::Concurrency { function, from: *from, to: *to };
             function::observe_concurrency(site, wish, receipt).await

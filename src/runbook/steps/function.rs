@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::ActError;
 use super::effects::{Found, Observation, Site};
 use crate::aws::{AwsError, AwsErrorKind};
-use crate::domain::{Detail, Held, Package, Progress, Receipt, StepStatus};
+use crate::domain::{Artefact, Detail, Expected, ExpectedBy, Held, Package, Progress, Receipt, StepStatus};
+use crate::runbook::code_rollback::overwritten;
 
 /// A reserved concurrency that is wanted, and the one that was found.
 #[derive(Clone, Copy, Debug)]
@@ -107,15 +108,20 @@ pub(super) struct Code<'a> {
     pub(super) version: Option<&'a str>,
     pub(super) before: &'a str,
     pub(super) revision: &'a str,
+    pub(super) expected: Option<&'a Expected>,
 }
 
 /// Looks whether the function's code is another one than when it was planned (Lambda `GetFunctionConfiguration`).
 pub(super) async fn find_code(site: &Site<'_>, wish: Code<'_>, first: bool) -> Result<Found, AwsError> {
     let read = site.aws.code(wish.function).await?;
     let function = wish.function;
-    Ok(if read.value.revision == wish.revision {
-        Found::NotDone
-    } else if first {
+    if read.value.revision == wish.revision {
+        // What CloudFormation is at work on, it would put its own code over.
+        let state = site.aws.stack_state(&site.environment.stack).await?;
+        let refused = state.and_then(|state| overwritten(&state.status, site.environment));
+        return Ok(refused.map_or(Found::NotDone, |why| Found::Refused(format!("{why}. Nothing was done"))));
+    }
+    Ok(if first {
         Found::Refused(format!(
             "{function} was changed by somebody else since this was planned; nothing was done. Look at `status {0}`, and \
              ask anew",
@@ -127,7 +133,7 @@ pub(super) async fn find_code(site: &Site<'_>, wish: Code<'_>, first: bool) -> R
              holds the same code. Look at the function in the console; cancel and ask anew to put the package in"
         ))
     } else {
-        Found::Done(Receipt { request_ids: read.request_ids, ..code_receipt(wish) })
+        Found::Done(Receipt { request_ids: read.request_ids, ..code_receipt(wish, None) })
     })
 }
 
@@ -135,32 +141,44 @@ pub(super) async fn find_code(site: &Site<'_>, wish: Code<'_>, first: bool) -> R
 pub(super) async fn update_code(site: &Site<'_>, held: &Held<'_>, wish: Code<'_>) -> Result<Receipt, ActError> {
     let started = Instant::now();
     match site.aws.update_code(held, wish.function, wish.package, wish.revision).await {
-        Ok(request_ids) => Ok(Receipt { request_ids, elapsed_ms: millis(started), ..code_receipt(wish) }),
+        Ok(answer) => {
+            let (request_ids, elapsed_ms) = (answer.request_ids, millis(started));
+            Ok(Receipt { request_ids, elapsed_ms, ..code_receipt(wish, answer.value) })
+        }
         Err(error) => {
             let is_other =
                 matches!(&error.kind, AwsErrorKind::Other { code, .. } if code == "PreconditionFailedException");
             // The SDK may have repeated a call whose answer was lost: the code tells.
             if is_other && site.aws.code(wish.function).await?.value.code != wish.before {
-                return Ok(code_receipt(wish));
+                return Ok(code_receipt(wish, None));
             }
             Err(error.into())
         }
     }
 }
 
-fn code_receipt(wish: Code<'_>) -> Receipt {
+fn code_receipt(wish: Code<'_>, answered: Option<String>) -> Receipt {
+    let version = wish.version.map(str::to_owned);
     Receipt {
         changed: true,
         said: format!("{} gets the code of {}", wish.function, wish.package),
-        detail: Detail::Code { package: wish.package.clone(), version: wish.version.map(str::to_owned) },
+        detail: Detail::Code { package: wish.package.clone(), version, answered },
         ..Receipt::default()
     }
 }
 
-/// Looks how far the update is.
-pub(super) async fn observe_code(site: &Site<'_>, wish: Code<'_>) -> Result<Observation, AwsError> {
+/// Looks how far the update is, and whether the code is what it has to be.
+pub(super) async fn observe_code(
+    site: &Site<'_>,
+    wish: Code<'_>,
+    receipt: &Receipt,
+) -> Result<Observation, AwsError> {
     let read = site.aws.code(wish.function).await?.value;
     let (function, environment) = (wish.function, &site.environment.name);
+    let answered = match &receipt.detail {
+        Detail::Code { answered, .. } => answered.as_deref(),
+        _ => None,
+    };
     Ok(match read.status.as_str() {
         "Successful" if read.code == wish.before => Observation::over(
             StepStatus::Failed,
@@ -170,15 +188,26 @@ pub(super) async fn observe_code(site: &Site<'_>, wish: Code<'_>) -> Result<Obse
                 read.code, wish.package
             ),
         ),
-        "Successful" => Observation::over(
-            StepStatus::Done,
-            format!(
-                "{function} runs the code of {} now: its hash was {} and is {}. The stack does not know: layers, variables \
-                 and permissions stay as they were deployed last, and the next deployment puts its own code in. `rollback \
-                 {environment} --code --stack` puts all of it back",
-                wish.package, wish.before, read.code
+        "Successful" => match compared(&read.code, wish.expected, answered) {
+            Ok(proof) => Observation::over(
+                StepStatus::Done,
+                format!(
+                    "{function} runs the code of {} now: its hash was {} and is {}, {proof}. The stack does not know: layers, \
+                     variables and permissions stay as they were deployed last, and the next deployment puts its own code in. \
+                     `rollback {environment} --code --stack` puts all of it back",
+                    wish.package, wish.before, read.code
+                ),
             ),
-        ),
+            Err(expected) => Observation::over(
+                StepStatus::Failed,
+                format!(
+                    "Lambda says that the update was successful, but {function} runs other code than it should: its hash is \
+                     {}, and {expected}. Somebody else may have changed it meanwhile, or the package is not what it was. Look \
+                     who is at it, then ask anew, or `rollback {environment} --code --stack`",
+                    read.code
+                ),
+            ),
+        },
         "Failed" => Observation::over(
             StepStatus::Failed,
             format!(
@@ -193,6 +222,40 @@ pub(super) async fn observe_code(site: &Site<'_>, wish: Code<'_>) -> Result<Obse
             Observation { news: is_new.then(|| Progress { now, ..Progress::default() }), ..Observation::default() }
         }
     })
+}
+
+/// Whether the code is what it has to be, and by whose word; else whose word it is not.
+fn compared(code: &str, expected: Option<&Expected>, answered: Option<&str>) -> Result<String, String> {
+    let (wanted, word) = match (expected, answered) {
+        (Some(Expected { code, by: ExpectedBy::Journal { run } }), _) => {
+            (code.as_str(), format!("recorded in {run} when that package was deployed"))
+        }
+        (Some(Expected { code, by: ExpectedBy::DryRun }), _) => {
+            (code.as_str(), "computed by Lambda of the package beforehand".to_owned())
+        }
+        (None, Some(answered)) => {
+            (answered, "answered by Lambda to the update; nothing from before is known to compare with".to_owned())
+        }
+        (None, None) => {
+            return Ok("with nothing to compare it with: none was recorded, and Lambda's answer was lost".to_owned());
+        }
+    };
+    if code == wanted { Ok(format!("as {word}")) } else { Err(format!("{wanted} was {word}")) }
+}
+
+/// Reads what the function runs and which package that is (Lambda `GetFunctionConfiguration`, CloudFormation
+/// `GetTemplate`).
+pub(super) async fn record_code(site: &Site<'_>, version: Option<&str>) -> Result<Receipt, AwsError> {
+    let artefact = site.aws.running(site.environment).await?;
+    let Artefact { code, package, lacks } = &artefact;
+    let from = match (package, lacks) {
+        (Some(package), _) => format!("from {package}"),
+        (None, Some(why)) => format!("and its package is not known: {}", why.trim_end_matches('.')),
+        (None, None) => "and its package is not known".to_owned(),
+    };
+    let said = format!("it runs code {code} {from}");
+    let detail = Detail::Runs { version: version.map(str::to_owned), artefact };
+    Ok(Receipt { said, detail, ..Receipt::default() })
 }
 
 fn millis(since: Instant) -> u64 {

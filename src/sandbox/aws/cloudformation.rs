@@ -46,11 +46,27 @@ fn get_template(state: &State, call: &CallContext, input: Input) -> Result<Value
     let stack = find(state, call, input.required("StackName")?)?;
     let body = match input.text("TemplateStage") {
         None | Some("Original") => stack.template.clone(),
-        // Transforms would have done something to it; whoever takes the one for the other shall see it.
-        Some("Processed") => format!("# processed\n{}", stack.template),
+        Some("Processed") => processed(state, stack),
         Some(other) => return Err(input.wrong(format!("{other} is no value of TemplateStage"))),
     };
     Ok(json!({"TemplateBody": body, "StagesAvailable": ["Original", "Processed"]}))
+}
+
+/// The template after its transforms, as JSON: SAM's function has become Lambda's, with its package.
+fn processed(state: &State, stack: &Stack) -> String {
+    let functions = state.functions.iter().filter(|function| function.environment == stack.environment);
+    let label = stack.label.as_deref().unwrap_or_default();
+    let resources: Vec<(String, Value)> = functions
+        .enumerate()
+        .map(|(n, function)| {
+            let function = json!({"Type": "AWS::Lambda::Function", "Properties": {
+                "FunctionName": function.name,
+                "Code": {"S3Bucket": "alchemiser-artefacts", "S3Key": format!("code/{label}.zip")},
+            }});
+            (format!("Function{n}"), function)
+        })
+        .collect();
+    json!({"Resources": resources.into_iter().collect::<serde_json::Map<_, _>>()}).to_string()
 }
 
 fn describe_stacks(state: &State, call: &CallContext, input: Input) -> Result<Value, Refusal> {

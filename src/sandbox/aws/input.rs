@@ -32,6 +32,11 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Whether something is said to be so.
+    pub fn flag(&self, name: &str) -> bool {
+        self.value.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
     /// A time, as seconds since the epoch.
     pub fn time(&self, name: &str) -> Result<f64, Refusal> {
         let value = self.value.get(name).and_then(Value::as_f64);

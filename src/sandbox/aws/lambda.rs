@@ -68,6 +68,8 @@ fn get_function_configuration(state: &State, call: &CallContext, input: Input) -
     }))
 }
 
+/// The most that an account of 1000 can reserve, where no other function reserves any.
+const ACCOUNT_RESERVES: i64 = 900;
 /// How long Lambda works on an update.
 const UPDATE_TAKES: SignedDuration = SignedDuration::from_secs(8);
 
@@ -100,8 +102,13 @@ fn get_function_concurrency(state: &mut State, call: &CallContext, input: Input)
 }
 
 fn put_function_concurrency(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
-    let reserved = input.number("ReservedConcurrentExecutions", -1, 0..=900)?;
+    let reserved = input.number("ReservedConcurrentExecutions", -1, 0..=i64::from(u32::MAX))?;
     let function = function_mut(state, call, input.required("FunctionName")?)?;
+    if reserved > ACCOUNT_RESERVES {
+        let message = "Specified ReservedConcurrentExecutions for function decreases account's \
+                       UnreservedConcurrentExecution below its minimum value of [100].";
+        return Err(Refusal::sender("InvalidParameterValueException", message));
+    }
     function.concurrency = u32::try_from(reserved).ok();
     Ok(json!({"ReservedConcurrentExecutions": reserved}))
 }
@@ -131,6 +138,9 @@ fn update_function_code(state: &mut State, call: &CallContext, input: Input) -> 
     let label = label.strip_suffix(".zip").ok_or_else(|| {
         input.wrong("Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist.")
     })?;
+    if input.flag("DryRun") {
+        return Ok(json!({"FunctionName": function.name, "CodeSha256": code_of(label), "RevisionId": revision(function)}));
+    }
     if function.update_fails.is_none() {
         function.code = code_of(label);
     }

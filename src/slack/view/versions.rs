@@ -3,17 +3,19 @@
 use super::blocks::Draft;
 use super::markup::{Markup, clip, md};
 use super::words;
-use crate::domain::{Effect, Environment, Plan, Replacement, ResourceChange, Run, StepKind, Version};
+use crate::domain::{
+    CodeRollback, Effect, Environment, How, KnownVersion, Plan, Replacement, ResourceChange, StepKind, Version,
+};
 use crate::slack::message::Message;
 
 /// Versions that are listed.
 const MOST: usize = 20;
 
-/// What runs, and what was deployed through Alch, newest first.
+/// What runs, and what ran before it as far as journals tell, newest first.
 pub fn versions(
     environment: &Environment,
     running: &Result<Version, String>,
-    known: &[(String, Run)],
+    known: &[KnownVersion],
     command_word: &str,
 ) -> Message {
     let mut draft = Draft::new();
@@ -21,20 +23,52 @@ pub fn versions(
         Ok(version) => md!("📦 {}: {}", md!("{} runs", &environment.name).bold(), clip(&version.name(), 120)),
         Err(why) => md!("⚠️ {}: {}", md!("What {} runs could not be read", &environment.name).bold(), clip(why, 400)),
     });
-    let label = running.as_ref().ok().and_then(|version| version.label.as_deref());
-    let lines = known.iter().take(MOST).map(|(version, run)| {
-        let now = if label == Some(version.as_str()) { " (runs now)" } else { "" };
-        let at = Markup::day(run.ended.as_ref().map_or(run.last_at, |ended| ended.at));
-        md!("• {}{}: {} by {}, {}", clip(version, 120), now, at, Markup::actor(&run.actor), run.id)
-    });
-    let mut lines: Vec<Markup> = lines.collect();
+    let each = KnownVersion::each_once(known);
+    draft.lines(running.iter().filter_map(|running| drift(running, &each)));
+    let mut lines: Vec<Markup> = each.iter().take(MOST).map(|one| line(one, running.as_ref().ok())).collect();
     if lines.is_empty() {
         lines.push(md!("Nothing was deployed here through me yet."));
     }
     draft.lines(lines);
-    let back = format!("{command_word} rollback {} --code --to V", environment.name);
-    draft.context(md!("To go back to one: {}", Markup::code(&clip(&back, 200))));
+    let back = |by: &str| Markup::code(&clip(&format!("{command_word} rollback {} --code{by} --to V", environment.name), 200));
+    draft.context(md!("To go back to one: {}; its code alone: {}", back(""), back(" --function")));
     draft.finish()
+}
+
+/// Whether it is what runs: by its code where that is known, else by its name.
+fn runs_now(one: &KnownVersion, running: &Version) -> bool {
+    match one.code() {
+        Some(code) => code == running.artefact,
+        None => one.name.is_some() && one.name == running.label,
+    }
+}
+
+fn line(one: &KnownVersion, running: Option<&Version>) -> Markup {
+    let now = if running.is_some_and(|running| runs_now(one, running)) { " (runs now)" } else { "" };
+    let at = Markup::day(one.at);
+    let how = match &one.how {
+        How::Deployed(actor) => md!("{} by {}, {}", at, Markup::actor(actor), one.run),
+        How::PutBack { by: CodeRollback::Stack, actor } => {
+            md!("put back {} by {}, {}", at, Markup::actor(actor), one.run)
+        }
+        How::PutBack { by: CodeRollback::Function, actor } => {
+            md!("its code put back {} by {}, {}", at, Markup::actor(actor), one.run)
+        }
+        How::Found => md!("found {} by {}", at, one.run),
+    };
+    let code = one.code().map(|code| md!("code {}", Markup::code(&code.chars().take(8).collect::<String>())));
+    let package = if one.package().is_some() { "package known" } else { "package not known" };
+    md!("• {}{}: {}; {}{}", clip(&one.title(), 120), now, how, code.map(|code| md!("{}, ", code)).unwrap_or_default(), package)
+}
+
+/// What has to be noticed where the function does not run what the stack's version ran.
+fn drift(running: &Version, each: &[KnownVersion]) -> Option<Markup> {
+    let label = running.label.as_ref()?;
+    let of_stack = each.iter().find(|one| one.name.as_ref() == Some(label))?;
+    of_stack.code().filter(|code| *code != running.artefact)?;
+    let own = each.iter().find(|one| one.code() == Some(&running.artefact));
+    let what = own.map_or_else(|| "code that no journal knows".to_owned(), |own| format!("the code of {}", own.title()));
+    Some(md!("⚠️ The stack is at {}, but the function runs {}.", clip(label, 120), clip(&what, 200)))
 }
 
 /// What a plan's change set would change, as a table; what has to be noticed comes first, in words.
