@@ -79,10 +79,13 @@ impl KnownVersion {
         older.iter().find(|one| !runs(one)).map(|one| (*one).clone())
     }
 
-    /// The hashes that the function had when a package was deployed, newest first, each once.
+    /// The hashes that the function had when a package was deployed, each once: first what was deployed, newest first, then
+    /// what was found.
     pub fn hashes_of(known: &[Self], package: &Package) -> Vec<(RunId, String)> {
         let mut hashes: Vec<(RunId, String)> = Vec::new();
-        for one in known.iter().filter(|one| one.package() == Some(package)) {
+        let (found, deployed): (Vec<&Self>, Vec<&Self>) =
+            known.iter().filter(|one| one.package() == Some(package)).partition(|one| one.how == How::Found);
+        for one in deployed.into_iter().chain(found) {
             if let Some(code) = one.code().filter(|code| hashes.iter().all(|(_, other)| other != code)) {
                 hashes.push((one.run, code.to_owned()));
             }

@@ -57,8 +57,10 @@ impl Engine {
         let known = self.known_versions(environment).await?;
         let now = running_label(place, &known).await;
         // Going back goes by names, as the templates are.
-        let named: Vec<KnownVersion> =
-            known.into_iter().filter(|one| one.name.is_some() && (one.is_of_stack() || one.how == How::Found)).collect();
+        let named: Vec<KnownVersion> = known
+            .into_iter()
+            .filter(|one| one.name.is_some() && (one.is_of_stack() || one.how == How::Found))
+            .collect();
         let before = KnownVersion::before(&named, |one| one.name == now).and_then(|before| before.name);
         Ok(before.ok_or_else(|| {
             format!(

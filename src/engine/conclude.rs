@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::aws::AllDisabled;
 use crate::checks::rule_state;
 use crate::domain::{
-    Actor, Command, Event, Outcome, RuleOutcome, RuleState, Run, Selection, StepKind, StepProgress, StepStatus, Subject,
+    Actor, Command, Effect, Event, Outcome, RuleState, Run, Selection, StepKind, StepProgress, StepStatus, Subject,
 };
 
 /// The end of a run that has nothing more to do.
@@ -34,8 +35,9 @@ fn ended_early(outcome: Outcome, summary: String) -> Event {
     Event::Ended { outcome, summary, rules: BTreeMap::new(), next: Vec::new() }
 }
 
-/// The end of a rollback.
-pub(super) fn rolled_back(environment: &str, rules: &[RuleOutcome], verified: bool, elapsed_ms: u64) -> Event {
+/// The end of a rollback. `under_way` is the stack with its status, if CloudFormation is at work on it.
+pub(super) fn rolled_back(environment: &str, done: &AllDisabled, under_way: Option<&str>) -> Event {
+    let AllDisabled { rules, elapsed_ms, verified } = done;
     let left: Vec<String> = rules
         .iter()
         .filter(|outcome| outcome.after != Some(RuleState::Disabled))
@@ -44,8 +46,8 @@ pub(super) fn rolled_back(environment: &str, rules: &[RuleOutcome], verified: bo
             format!("{} ({why})", outcome.rule.name)
         })
         .collect();
-    let seconds = seconds(elapsed_ms);
-    let (outcome, summary) = if verified && left.is_empty() {
+    let seconds = seconds(*elapsed_ms);
+    let (outcome, mut summary) = if *verified && left.is_empty() {
         let text = format!(
             "All {} rules of {environment} are off, verified after {seconds}. Events that arrive now start nothing and are \
              not queued; the archive keeps them. Events already handed to the function are still worked on.",
@@ -60,6 +62,12 @@ pub(super) fn rolled_back(environment: &str, rules: &[RuleOutcome], verified: bo
         );
         (Outcome::Failed, text)
     };
+    if let Some(stack) = under_way {
+        summary.push_str(&format!(
+            " {stack}: CloudFormation goes on by itself, and a template that says ENABLED turns rules on again. Look at `status \
+             {environment}` when it has settled, and roll back once more if one is on."
+        ));
+    }
     let states = rules.iter().filter_map(|outcome| Some((outcome.rule.name.clone(), outcome.after?))).collect();
     let again = if outcome == Outcome::Succeeded { "restore" } else { "rollback" };
     // The checklist shows what is left in the dead-letter queues.
@@ -152,11 +160,15 @@ fn cancelled(run: &Run) -> String {
     }
 }
 
-/// What became of an effect that was under way when the run had to stop.
+/// What became of an effect that was under way when the run had to stop: it was stopped, or it went on by itself to its end.
 fn stopped(run: &Run) -> Option<String> {
-    let stopped = run.steps.iter().find(|progress| {
-        progress.status == StepStatus::Skipped && progress.effected.is_some() && !progress.summary.is_empty()
-    })?;
+    let is_stack = |progress: &&StepProgress| {
+        let StepKind::Effect { effect, .. } = &progress.step.kind else { return false };
+        matches!(effect, Effect::ExecuteChangeSet { .. } | Effect::RecoverStack { .. })
+    };
+    let last = run.steps.iter().rfind(|progress| progress.status.is_over()).filter(is_stack);
+    let stopped = run.steps.iter().find(|progress| progress.status == StepStatus::Skipped).or(last);
+    let stopped = stopped.filter(|progress| progress.effected.is_some() && !progress.summary.is_empty())?;
     Some(format!("{}: {}.", stopped.step.kind.title(), stopped.summary.trim_end_matches('.')))
 }
 

@@ -27,6 +27,11 @@ pub(super) fn differences(approved: &Plan, now: &Plan) -> Vec<String> {
     {
         differences.push("The stack has moved, so there is another change set now.".to_owned());
     }
+    for ((what, before), (_, after)) in of_function(approved).into_iter().zip(of_function(now)) {
+        if before != after {
+            differences.push(format!("{what} was {before}, and is {after} now."));
+        }
+    }
     if let (Some(before), Some(after)) = (&approved.world, &now.world) {
         differences.extend(of_worlds(before, after));
     }
@@ -48,6 +53,20 @@ fn checked_out(plan: &Plan) -> Option<&CheckedOut> {
 fn change_set(plan: &Plan) -> Option<&str> {
     plan.steps.iter().find_map(|step| match &step.kind {
         StepKind::Effect { effect: Effect::ExecuteChangeSet { change_set, .. }, .. } => Some(change_set.as_str()),
+        _ => None,
+    })
+}
+
+/// What the plan found of the function: its reserved concurrency, or the hash of its code.
+fn of_function(plan: &Plan) -> Option<(&'static str, String)> {
+    plan.steps.iter().find_map(|step| match &step.kind {
+        StepKind::Effect { effect: Effect::SetConcurrency { from, .. }, .. } => {
+            let from = from.map_or_else(|| "none".to_owned(), |number| number.to_string());
+            Some(("The function's reserved concurrency", from))
+        }
+        StepKind::Effect { effect: Effect::UpdateCode { before, .. }, .. } => {
+            Some(("The function's code", before.clone()))
+        }
         _ => None,
     })
 }

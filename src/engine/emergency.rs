@@ -24,6 +24,8 @@ use tokio::task::JoinHandle;
 const JOURNAL_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two tries to journal what has been done already.
 const JOURNAL_RETRY: Duration = Duration::from_secs(2);
+/// How long the telling waits, once everything is off, to hear whether CloudFormation is at work on the stack.
+const STACK_PATIENCE: Duration = Duration::from_millis(200);
 /// How long acts of other runs that were under way are waited for before the last look.
 const ACT_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -77,7 +79,8 @@ impl Engine {
             let again = disable_all(place, &aws, &held, request.arrived).await;
             done = merged(done, again);
         }
-        let ended = rolled_back(&request.environment, &done.rules, done.verified, done.elapsed_ms);
+        let under_way = tokio::time::timeout(STACK_PATIENCE, stack_under_way(place)).await.ok().flatten();
+        let ended = rolled_back(&request.environment, &done, under_way.as_deref());
         let story = story(&place.environment, &done, &ended);
         let mut writing = tokio::spawn(self.clone().write_story(journal, request, story));
         let run = match tokio::time::timeout(JOURNAL_PATIENCE, &mut writing).await {
@@ -258,6 +261,13 @@ impl Engine {
             Some(_) | None => self.store().signal(run, story, self.clock().now()).await.map(drop),
         }
     }
+}
+
+/// The stack with its status, if CloudFormation is at work on it. Asked when everything is off: nothing competes with that.
+async fn stack_under_way(place: &Place) -> Option<String> {
+    let stack = &place.environment.stack;
+    let state = place.aws.stack_state(stack).await.ok().flatten()?;
+    state.is_in_progress().then(|| format!("{stack} is {}", state.status))
 }
 
 async fn disable_all(place: &Place, aws: &Aws, held: &Held<'_>, arrived: Instant) -> AllDisabled {

@@ -8,7 +8,9 @@ use super::effects::without_lock;
 use super::execute::{Engine, HISTORY, Place};
 use super::prepare::Wish;
 use crate::aws::AwsError;
-use crate::domain::{CodeRollback, Command, Facts, FunctionFact, How, KnownVersion, Package, RuleState, Run, RunId, StepId};
+use crate::domain::{
+    CodeRollback, Command, Facts, FunctionFact, How, KnownVersion, Package, RuleState, Run, RunId, StepId,
+};
 use crate::runbook::code_rollback::overwritten;
 use crate::runbook::hard_stop;
 use crate::store::StoreError;

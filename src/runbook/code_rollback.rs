@@ -4,8 +4,7 @@ use jiff::SignedDuration;
 
 use super::{NoPlan, step};
 use crate::domain::{
-    Effect, Environment, Expected, ExpectedBy, Facts, FunctionFact, Package, Remark, RunId, Step,
-    StepKind,
+    Effect, Environment, Expected, ExpectedBy, Facts, FunctionFact, Package, Remark, RunId, Step, StepKind,
 };
 
 /// Lambda takes some seconds for an update.

@@ -16,6 +16,27 @@ pub(super) fn steps(facts: &Facts, environment: &Environment) -> Result<Vec<Step
     Ok(vec![set("stop-function", found.concurrency, Some(0), environment)])
 }
 
+/// Why the function is left as it is although it is, or was, stopped: a sentence without its full stop. None where there is
+/// nothing to say.
+pub(super) fn left(facts: &Facts, environment: &Environment) -> Option<String> {
+    let found = facts.function.as_ref()?;
+    let function = &environment.function;
+    let words = |concurrency: Option<u32>| concurrency.map_or_else(|| "none".to_owned(), |number| number.to_string());
+    match (found.concurrency, found.stopped) {
+        (Some(0), None) => Some(format!(
+            "{function} is stopped (reserved concurrency 0), and by no hard stop that the journals know: it is left so, and \
+             nothing runs until whoever did it gives it back"
+        )),
+        (now, Some((run, former))) if now != Some(0) && now != former => Some(format!(
+            "{run} stopped {function}, whose reserved concurrency was {} before; it reads {} now. Somebody else has changed it \
+             since, and it is left as it is",
+            words(former),
+            words(now)
+        )),
+        _ => None,
+    }
+}
+
 /// The step that gives the function back what a hard stop has taken, if it is stopped by one.
 pub(super) fn back(facts: &Facts, environment: &Environment) -> Option<Step> {
     let function = facts.function.as_ref().filter(|function| function.concurrency == Some(0))?;

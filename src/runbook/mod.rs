@@ -164,6 +164,7 @@ pub fn remarks(command: &Command, facts: &Facts, environment: &Environment) -> V
     match command {
         Command::ReplayStart { .. } => replay::remarks(command, facts, environment),
         Command::Redrive { .. } => redrive::remarks(command, facts, environment),
+        Command::Restore { .. } => restore::remarks(facts, environment),
         Command::Smoke { .. } => smoke::remarks(facts, environment),
         Command::CodeRollback { by: CodeRollback::Function, .. } => code_rollback::remarks(facts, environment),
         Command::Deploy { .. } | Command::CodeRollback { by: CodeRollback::Stack, .. } => {

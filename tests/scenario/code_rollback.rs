@@ -1,10 +1,10 @@
 //! Other code is put into the function alone.
 
 use alch::domain::{Outcome, Run, RunId};
-use alch::sandbox::aws::{ApiFault, Failure};
+use alch::sandbox::aws::{ApiFault, Call, Failure};
 use jiff::SignedDuration;
 
-use crate::world::{World, story};
+use crate::world::{World, story, story_with};
 
 const R1: RunId = RunId(1);
 const FUNCTION: &str = "the-alchemiser-v2-lambda-dev";
@@ -16,7 +16,9 @@ fn ended(run: &Run) -> (Outcome, &str) {
 }
 
 fn updates(world: &World) -> usize {
-    world.aws.calls().iter().filter(|call| call.operation == "UpdateFunctionCode").count()
+    let tried = |call: &&Call| call.request["DryRun"] == true;
+    let calls = world.aws.calls();
+    calls.iter().filter(|call| call.operation == "UpdateFunctionCode" && !tried(call)).count()
 }
 
 #[test]
@@ -32,10 +34,12 @@ fn a_package_is_put_in_waited_for_and_known_the_next_time() {
         let run = world.until_ended(RunId(2)).await;
         assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", ended(&run).1);
         assert_eq!(updates(world), 2);
-        // Once more changes nothing, and says so.
+        assert!(ended(&run).1.contains("recorded in R-1 when that package was deployed"), "{}", ended(&run).1);
+        // Once more is refused before anything is asked of anybody.
         world.alice().types(ASK).await;
         let run = world.until_ended(RunId(3)).await;
-        assert!(ended(&run).1.contains("holds the same code"), "{}", ended(&run).1);
+        assert!(ended(&run).1.contains("There is nothing to put back"), "{}", ended(&run).1);
+        assert_eq!(updates(world), 2);
     });
 }
 
@@ -74,5 +78,94 @@ fn an_answer_that_is_lost_or_a_crash_puts_it_in_once() {
         world.clock.advance(SignedDuration::from_secs(30));
         let run = world.until_ended(R1).await;
         assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", ended(&run).1);
+    });
+}
+
+const DEPLOYED: [(&str, &str); 2] = [
+    ("ALCH__ENVIRONMENTS__DEV__DEPLOY__DEPLOYER", "changeset"),
+    ("ALCH__ENVIRONMENTS__DEV__DEPLOY__CHANGESET__TEMPLATE", "s3://alchemiser-artefacts/dev/{version}.yaml"),
+];
+
+async fn deployed(world: &World, run: i64, version: &str) {
+    world.alice().types(&format!("deploy dev --version {version}")).await;
+    let run = world.until_ended(RunId(run)).await;
+    assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", ended(&run).1);
+}
+
+#[test]
+fn the_package_before_is_found_by_itself_and_its_code_is_what_was_recorded() {
+    story_with(&DEPLOYED, async |world| {
+        deployed(world, 1, "2026.11.27").await;
+        deployed(world, 2, "2026.11.28").await;
+        world.alice().types("rollback dev --code --function").await;
+        let run = world.until_ended(RunId(3)).await;
+        assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", ended(&run).1);
+        for words in
+            ["code/2026.11.27.zip", "recorded in R-1 when that package was deployed", "The stack does not know"]
+        {
+            assert!(ended(&run).1.contains(words), "{}", ended(&run).1);
+        }
+        insta::assert_snapshot!("code_rollback_recorded", world.thread(RunId(3)).await);
+        world.bob().types("versions dev").await;
+        insta::assert_snapshot!("versions", world.bob().sees());
+        // Back once more goes further back, to what ran before anything was deployed through Alch.
+        world.alice().types("rollback dev --code --function").await;
+        let run = world.until_ended(RunId(4)).await;
+        assert!(ended(&run).1.contains("code/2026.11.20.zip"), "{}", ended(&run).1);
+        assert_eq!(ended(&run).0, Outcome::Succeeded);
+        world.alice().types("rollback dev --code --function").await;
+        let run = world.until_ended(RunId(5)).await;
+        assert_eq!(ended(&run).0, Outcome::Failed, "there is nothing before that");
+        assert!(ended(&run).1.contains("nothing is guessed"), "{}", ended(&run).1);
+    });
+}
+
+#[test]
+fn a_package_that_is_not_what_ran_is_not_put_in() {
+    story_with(&DEPLOYED, async |world| {
+        // What runs is not what the stack says, and nothing is deployed that would change that.
+        assert!(world.aws.set_code(FUNCTION, "by hand"));
+        deployed(world, 1, "2026.11.20").await;
+        deployed(world, 2, "2026.11.28").await;
+        world.alice().types("rollback dev --code --function --to 2026.11.20").await;
+        let run = world.until_ended(RunId(3)).await;
+        assert_eq!(ended(&run).0, Outcome::Failed);
+        assert!(ended(&run).1.contains("code/2026.11.20.zip is not what ran"), "{}", ended(&run).1);
+        assert_eq!(updates(world), 0);
+    });
+}
+
+#[test]
+fn code_that_is_not_what_it_has_to_be_is_no_success() {
+    story(async |world| {
+        world.alice().types(ASK).await;
+        assert_eq!(updates(world), 1);
+        assert!(world.aws.set_code(FUNCTION, "somebody else's"));
+        let run = world.until_ended(R1).await;
+        assert_eq!(ended(&run).0, Outcome::Failed);
+        assert!(ended(&run).1.contains("runs other code than it should"), "{}", ended(&run).1);
+        assert!(ended(&run).1.contains("computed by Lambda of the package beforehand"), "{}", ended(&run).1);
+    });
+}
+
+#[test]
+fn what_cloudformation_would_put_its_own_code_over_is_refused() {
+    story_with(&DEPLOYED, async |world| {
+        assert!(world.aws.set_stack_status("dev", Some("UPDATE_IN_PROGRESS")));
+        for (run, ask, words) in [
+            (1, ASK, "would put its own code over this"),
+            (2, "rollback dev --code --to 2026.11.20", "Ask again when it has settled"),
+        ] {
+            world.alice().types(ask).await;
+            let run = world.until_ended(RunId(run)).await;
+            assert_eq!(ended(&run).0, Outcome::Failed);
+            assert!(ended(&run).1.contains(words), "{}", ended(&run).1);
+        }
+        assert_eq!(updates(world), 0);
+        // What is wrong is stopped all the same, and what may undo that is said.
+        world.alice().types("rollback dev").await;
+        let run = world.until_ended(RunId(3)).await;
+        assert_eq!(ended(&run).0, Outcome::Succeeded);
+        assert!(ended(&run).1.contains("a template that says ENABLED turns rules on again"), "{}", ended(&run).1);
     });
 }

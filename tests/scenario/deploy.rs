@@ -1,7 +1,7 @@
 //! `/alch deploy` by change set: what would change is shown first, then executed once, and the rules stay as they were.
 
-use alch::domain::{Outcome, RunId};
-use alch::sandbox::aws::VersionPlan;
+use alch::domain::{Detail, Outcome, RunId};
+use alch::sandbox::aws::{RuleState, VersionPlan};
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 
@@ -212,5 +212,41 @@ fn in_production_the_change_set_is_shown_and_approved_before_it_is_executed() {
         assert_eq!(run.ended.unwrap().outcome, Outcome::Succeeded, "{}", world.told(R1).await);
         assert_eq!(executions(world), 1);
         assert_eq!(world.enabled("prod").len(), 4, "the rules stay as they were");
+    });
+}
+
+#[test]
+fn what_the_function_runs_is_kept_in_the_journal() {
+    tell(async |world| {
+        world.alice().types("deploy dev --version 2026.11.27").await;
+        let run = world.until_ended(R1).await;
+        let recorded = run.steps.iter().find_map(|progress| match &progress.effected.as_ref()?.1.detail {
+            Detail::Runs { version, artefact } => Some((version.clone(), artefact.clone())),
+            _ => None,
+        });
+        let (version, artefact) = recorded.unwrap();
+        assert_eq!(version.as_deref(), Some("2026.11.27"));
+        assert_eq!(artefact.package.unwrap().to_string(), "s3://alchemiser-artefacts/code/2026.11.27.zip");
+        let before = run.facts.unwrap().1.artefact.unwrap();
+        assert_ne!(before.code, artefact.code);
+        assert_eq!(before.package.unwrap().to_string(), "s3://alchemiser-artefacts/code/2026.11.20.zip");
+    });
+}
+
+#[test]
+fn a_rollback_in_the_middle_of_an_update_turns_the_rules_off_and_says_what_goes_on() {
+    tell(async |world| {
+        world.set_all("dev", RuleState::Enabled);
+        world.aws.plan_version("2026.11.27", VersionPlan { enables_rules: true, ..VersionPlan::default() });
+        world.alice().types("deploy dev --version 2026.11.27").await;
+        world.passes(SignedDuration::from_secs(8)).await;
+        assert_eq!(executions(world), 1);
+        world.alice().types("rollback dev").await;
+        assert_eq!(world.enabled("dev"), Vec::<&str>::new());
+        let rollback = world.until_ended(RunId(2)).await.ended.unwrap();
+        assert!(rollback.summary.contains("is UPDATE_IN_PROGRESS"), "{}", rollback.summary);
+        let ended = world.until_ended(R1).await.ended.unwrap();
+        assert_eq!(ended.outcome, Outcome::Preempted);
+        assert!(ended.summary.contains("roll back once more if one is on"), "{}", ended.summary);
     });
 }

@@ -4,10 +4,16 @@ use alch::domain::{Outcome, Run, RunId};
 use alch::sandbox::aws::{ApiFault, Failure, RuleState};
 use jiff::SignedDuration;
 
-use crate::world::{World, story};
+use crate::world::{World, story, story_with};
 
 const R1: RunId = RunId(1);
 const FUNCTION: &str = "the-alchemiser-v2-lambda-dev";
+const PROD: &str = "the-alchemiser-v2-lambda-prod";
+
+const ALWAYS_OPEN: [(&str, &str); 1] = [(
+    "ALCH__ENVIRONMENTS__PROD__WINDOW__ALLOW",
+    "[{ days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"] }]",
+)];
 
 fn concurrency(world: &World) -> Option<u32> {
     world.aws.concurrency(FUNCTION).unwrap()
@@ -108,5 +114,103 @@ fn a_refusal_names_the_permission() {
         assert_eq!(ended(&run).0, Outcome::Failed);
         assert!(ended(&run).1.contains("lambda:PutFunctionConcurrency"), "{}", ended(&run).1);
         assert_eq!(concurrency(world), None);
+    });
+}
+
+#[test]
+fn what_was_stopped_by_hand_before_is_left_stopped_and_that_is_said() {
+    story(async |world| {
+        assert!(world.aws.set_concurrency(FUNCTION, Some(0)));
+        world.set_all("dev", RuleState::Enabled);
+        world.alice().types("rollback dev").await;
+        world.passes(SignedDuration::from_secs(30)).await;
+        world.alice().types("hard-stop dev").await;
+        world.until_ended(RunId(2)).await;
+        world.alice().types("restore dev").await;
+        let run = world.until_ended(RunId(3)).await;
+        assert_eq!(concurrency(world), Some(0), "{}", world.told(RunId(3)).await);
+        assert!(run.steps.iter().all(|progress| progress.step.id.0 != "start-function"));
+        let thread = world.thread(RunId(3)).await;
+        assert!(thread.contains("by no hard stop that the journals know"), "{thread}");
+    });
+}
+
+#[test]
+fn what_somebody_has_changed_since_is_left_as_it_is_and_that_is_said() {
+    story(async |world| {
+        assert!(world.aws.set_concurrency(FUNCTION, Some(7)));
+        world.alice().types("hard-stop dev").await;
+        world.until_ended(R1).await;
+        assert!(world.aws.set_concurrency(FUNCTION, Some(3)));
+        world.alice().types("restore dev").await;
+        let run = world.until_ended(RunId(2)).await;
+        assert_eq!(concurrency(world), Some(3));
+        assert_eq!(ended(&run).0, Outcome::Failed);
+        for words in ["was 7 before; it reads 3 now", "left as it is"] {
+            assert!(ended(&run).1.contains(words), "{}", ended(&run).1);
+        }
+    });
+}
+
+#[test]
+fn what_somebody_changes_while_a_restore_waits_for_approval_is_approved_anew() {
+    story_with(&ALWAYS_OPEN, async |world| {
+        assert!(world.aws.set_concurrency(PROD, Some(7)));
+        world.alice().types("rollback prod").await;
+        let card = world.asking(R1, "rollback:now").await;
+        world.alice().clicks(&card, "rollback:now").await;
+        world.passes(SignedDuration::from_secs(30)).await;
+        let card = world.card(R1).await;
+        world.bob().clicks(&card, "hard-stop:now").await;
+        assert_eq!(ended(&world.until_ended(RunId(2)).await).0, Outcome::Succeeded);
+        assert_eq!(world.aws.concurrency(PROD), Some(Some(0)));
+        world.alice().types("restore prod").await;
+        world.passes(SignedDuration::from_secs(10)).await;
+        assert_eq!(world.aws.concurrency(PROD), Some(Some(0)), "nobody has approved it");
+        assert!(world.aws.set_concurrency(PROD, Some(3)));
+        let question = world.asking(RunId(3), "approve").await;
+        world.bob().clicks(&question, "approve").await;
+        world.passes(SignedDuration::from_secs(30)).await;
+        assert_eq!(world.aws.concurrency(PROD), Some(Some(3)), "it is not overwritten");
+        let thread = world.thread(RunId(3)).await;
+        assert!(thread.contains("was 7 before; it reads 3 now"), "{thread}");
+        // As the hard stop left it, it is given back first, and only then the rules.
+        assert!(world.aws.set_concurrency(PROD, Some(0)));
+        world.alice().types("cancel R-3").await;
+        world.until_ended(RunId(3)).await;
+        world.alice().types("restore prod").await;
+        let question = world.asking(RunId(4), "approve").await;
+        world.bob().clicks(&question, "approve").await;
+        let run = world.ended_within(RunId(4), SignedDuration::from_hours(8)).await;
+        assert_eq!(world.aws.concurrency(PROD), Some(Some(7)), "{}", world.told(RunId(4)).await);
+        let acts = run.steps.iter().find(|progress| progress.step.kind.acts()).unwrap();
+        assert_eq!(acts.step.id.0, "start-function");
+    });
+}
+
+#[test]
+fn what_the_account_does_not_allow_any_more_is_said_with_a_way_out() {
+    story(async |world| {
+        assert!(world.aws.set_concurrency(FUNCTION, Some(950)));
+        world.set_all("dev", RuleState::Enabled);
+        world.alice().types("rollback dev").await;
+        world.passes(SignedDuration::from_secs(30)).await;
+        world.alice().types("hard-stop dev").await;
+        world.until_ended(RunId(2)).await;
+        world.alice().types("restore dev").await;
+        let run = world.until_ended(RunId(3)).await;
+        assert_eq!(ended(&run).0, Outcome::Failed);
+        for words in
+            ["does not get its reserved concurrency of 950 back", "below its minimum value", "no rule is turned on"]
+        {
+            assert!(ended(&run).1.contains(words), "{}", ended(&run).1);
+        }
+        assert_eq!((concurrency(world), world.enabled("dev").len()), (Some(0), 0));
+        // The way out that was named.
+        assert!(world.aws.set_concurrency(FUNCTION, Some(5)));
+        world.alice().types("restore dev").await;
+        world.until_ended(RunId(4)).await;
+        assert_eq!(concurrency(world), Some(5));
+        assert!(!world.enabled("dev").is_empty(), "{}", world.told(RunId(4)).await);
     });
 }

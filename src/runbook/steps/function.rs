@@ -19,11 +19,22 @@ pub(super) struct Concurrency<'a> {
 /// Looks whether the function has it already (Lambda `GetFunctionConcurrency`).
 pub(super) async fn find_concurrency(site: &Site<'_>, wish: Concurrency<'_>) -> Result<Found, AwsError> {
     let read = site.aws.concurrency(wish.function).await?;
-    if read.value != wish.to {
-        return Ok(Found::NotDone);
+    if read.value == wish.to {
+        // What was planned from tells also after a crash who changed it.
+        return Ok(Found::Done(Receipt { request_ids: read.request_ids, ..receipt(wish, wish.from != wish.to) }));
     }
-    // What was planned from tells also after a crash who changed it.
-    Ok(Found::Done(Receipt { request_ids: read.request_ids, ..receipt(wish, wish.from != wish.to) }))
+    // A stop takes whatever it finds. What is given back is what a stop took, and nothing of somebody else's.
+    if wish.to != Some(0) && read.value != wish.from {
+        return Ok(Found::Refused(format!(
+            "the reserved concurrency of {} was {} when this was planned, and is {} now: somebody else has changed it, and it is \
+             left as it is. Nothing was done; look at `status {3}`, and ask `restore {3}` anew",
+            wish.function,
+            words(wish.from),
+            words(read.value),
+            site.environment.name
+        )));
+    }
+    Ok(Found::NotDone)
 }
 
 /// Sets it (Lambda `PutFunctionConcurrency`, `DeleteFunctionConcurrency`).
@@ -33,8 +44,26 @@ pub(super) async fn set_concurrency(
     wish: Concurrency<'_>,
 ) -> Result<Receipt, ActError> {
     let started = Instant::now();
-    let request_ids = site.aws.set_concurrency(held, wish.function, wish.to).await?;
-    Ok(Receipt { request_ids, elapsed_ms: millis(started), ..receipt(wish, true) })
+    // What is taken is what is there now; a plan may have waited for its click.
+    let wish = match site.aws.concurrency(wish.function).await {
+        Ok(read) if wish.to == Some(0) => Concurrency { from: read.value, ..wish },
+        Ok(_) | Err(_) => wish,
+    };
+    let sent = site.aws.set_concurrency(held, wish.function, wish.to).await;
+    let request_ids = sent.map_err(|error| match &error.kind {
+        AwsErrorKind::Other { code, .. } if code == "InvalidParameterValueException" && wish.to != Some(0) => {
+            ActError::Refused(format!(
+                "{0} does not get its reserved concurrency of {1} back: {error}. It stays stopped, and no rule is turned on. \
+                 Free reserved concurrency of other functions and ask `restore {2}` anew; or give {0} another value by hand, \
+                 which `restore {2}` then leaves as it is",
+                wish.function,
+                words(wish.to),
+                site.environment.name
+            ))
+        }
+        _ => error.into(),
+    })?;
+    Ok(Receipt { request_ids, elapsed_ms: millis(started), ..receipt(wish, wish.from != wish.to) })
 }
 
 fn receipt(wish: Concurrency<'_>, changed: bool) -> Receipt {
@@ -54,6 +83,10 @@ pub(super) async fn observe_concurrency(
     receipt: &Receipt,
 ) -> Result<Observation, AwsError> {
     let Concurrency { function, from, to } = wish;
+    let from = match receipt.detail {
+        Detail::Concurrency { from, .. } => from,
+        _ => from,
+    };
     let environment = &site.environment.name;
     let read = site.aws.concurrency(function).await?.value;
     let status = if receipt.changed { StepStatus::Done } else { StepStatus::Already };
@@ -168,11 +201,7 @@ fn code_receipt(wish: Code<'_>, answered: Option<String>) -> Receipt {
 }
 
 /// Looks how far the update is, and whether the code is what it has to be.
-pub(super) async fn observe_code(
-    site: &Site<'_>,
-    wish: Code<'_>,
-    receipt: &Receipt,
-) -> Result<Observation, AwsError> {
+pub(super) async fn observe_code(site: &Site<'_>, wish: Code<'_>, receipt: &Receipt) -> Result<Observation, AwsError> {
     let read = site.aws.code(wish.function).await?.value;
     let (function, environment) = (wish.function, &site.environment.name);
     let answered = match &receipt.detail {

@@ -100,12 +100,18 @@ async fn was_executed(site: &Site<'_>, planned: Planned<'_>, state: &StackState)
 /// came meanwhile has to hear what that may have done.
 pub(super) async fn stop(site: &Site<'_>, planned: Planned<'_>) -> Result<Observation, AwsError> {
     let mut observed = observe(site, planned).await?;
-    if let (Some((_, summary)), Some(by)) = (&mut observed.over, site.run.preempted) {
-        summary.push_str(&format!(
-            ". The rollback {by} had turned the rules off while the stack was being changed, and a template that says \
-             ENABLED may have turned them on again: look at `status {0}`, and roll back once more if one is on",
-            site.environment.name
-        ));
+    let environment = &site.environment.name;
+    if let Some((_, summary)) = &mut observed.over {
+        summary.push_str(&match site.run.preempted {
+            Some(by) => format!(
+                ". The rollback {by} had turned the rules off while the stack was being changed, and a template that says \
+                 ENABLED may have turned them on again: look at `status {environment}`, and roll back once more if one is on"
+            ),
+            None => format!(
+                ". What is there was neither looked at nor recorded, and rules that the template turned on were not turned off: \
+                 look at `status {environment}` and `verify {environment}`"
+            ),
+        });
     }
     Ok(observed)
 }

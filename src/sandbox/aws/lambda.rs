@@ -139,7 +139,9 @@ fn update_function_code(state: &mut State, call: &CallContext, input: Input) -> 
         input.wrong("Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist.")
     })?;
     if input.flag("DryRun") {
-        return Ok(json!({"FunctionName": function.name, "CodeSha256": code_of(label), "RevisionId": revision(function)}));
+        return Ok(
+            json!({"FunctionName": function.name, "CodeSha256": code_of(label), "RevisionId": revision(function)}),
+        );
     }
     if function.update_fails.is_none() {
         function.code = code_of(label);

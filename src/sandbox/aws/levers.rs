@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::bus_events::BusEvent;
 use super::calls::Call;
 use super::change_sets::VersionPlan;
+use super::deploy::code_of;
 use super::messages::HIDDEN_MAX;
 use super::state::{AlarmState, Published, QueueDepth, RuleState, Session, Stack, State, SubscriptionStanding};
 use super::world::World;
@@ -252,6 +253,14 @@ impl World {
         stack.map(|stack| stack.label = label.map(str::to_owned)).is_some()
     }
 
+    /// Gives the stack another status, as if somebody else were at work on it, or its own again; says whether there is such
+    /// an environment.
+    pub fn set_stack_status(&self, environment: &str, status: Option<&str>) -> bool {
+        let mut inner = self.ticked();
+        let stack = stack_mut(&mut inner.state, environment);
+        stack.map(|stack| stack.standing = status.map(|status| (status.to_owned(), None))).is_some()
+    }
+
     /// Changes the stack's template alone; says whether there is such an environment.
     pub fn set_template(&self, environment: &str, template: &str) -> bool {
         let mut inner = self.ticked();
@@ -269,6 +278,13 @@ impl World {
         let mut inner = self.ticked();
         let function = inner.state.functions.iter_mut().find(|known| known.name == function);
         function.map(|function| function.concurrency = to).is_some()
+    }
+
+    /// Changes a function's code behind its stack's back; says whether there is such a function.
+    pub fn set_code(&self, function: &str, label: &str) -> bool {
+        let mut inner = self.ticked();
+        let function = inner.state.functions.iter_mut().find(|known| known.name == function);
+        function.map(|function| function.code = code_of(label)).is_some()
     }
 
     /// Lets updates of a function's code fail for a reason, or not any more; says whether there is such a function.

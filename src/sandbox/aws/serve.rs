@@ -125,7 +125,10 @@ impl Inner {
     fn next_failure(&mut self, request: &Request) -> Option<Failure> {
         self.served += 1;
         let planned = self.planned.iter_mut();
-        let mut planned = planned.filter(|fault| fault.operation == request.operation || fault.operation == "*");
+        // What is only tried is not met by what is planned for the change itself.
+        let is_tried = request.input.as_ref().is_ok_and(|input| input["DryRun"] == true);
+        let mut planned =
+            planned.filter(|fault| (fault.operation == request.operation && !is_tried) || fault.operation == "*");
         if let Some(fault) = planned.next() {
             fault.times = fault.times.saturating_sub(1);
             let how = fault.how;

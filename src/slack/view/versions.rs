@@ -30,7 +30,8 @@ pub fn versions(
         lines.push(md!("Nothing was deployed here through me yet."));
     }
     draft.lines(lines);
-    let back = |by: &str| Markup::code(&clip(&format!("{command_word} rollback {} --code{by} --to V", environment.name), 200));
+    let back =
+        |by: &str| Markup::code(&clip(&format!("{command_word} rollback {} --code{by} --to V", environment.name), 200));
     draft.context(md!("To go back to one: {}; its code alone: {}", back(""), back(" --function")));
     draft.finish()
 }
@@ -58,7 +59,14 @@ fn line(one: &KnownVersion, running: Option<&Version>) -> Markup {
     };
     let code = one.code().map(|code| md!("code {}", Markup::code(&code.chars().take(8).collect::<String>())));
     let package = if one.package().is_some() { "package known" } else { "package not known" };
-    md!("• {}{}: {}; {}{}", clip(&one.title(), 120), now, how, code.map(|code| md!("{}, ", code)).unwrap_or_default(), package)
+    md!(
+        "• {}{}: {}; {}{}",
+        clip(&one.title(), 120),
+        now,
+        how,
+        code.map(|code| md!("{}, ", code)).unwrap_or_default(),
+        package
+    )
 }
 
 /// What has to be noticed where the function does not run what the stack's version ran.
@@ -67,7 +75,8 @@ fn drift(running: &Version, each: &[KnownVersion]) -> Option<Markup> {
     let of_stack = each.iter().find(|one| one.name.as_ref() == Some(label))?;
     of_stack.code().filter(|code| *code != running.artefact)?;
     let own = each.iter().find(|one| one.code() == Some(&running.artefact));
-    let what = own.map_or_else(|| "code that no journal knows".to_owned(), |own| format!("the code of {}", own.title()));
+    let what =
+        own.map_or_else(|| "code that no journal knows".to_owned(), |own| format!("the code of {}", own.title()));
     Some(md!("⚠️ The stack is at {}, but the function runs {}.", clip(label, 120), clip(&what, 200)))
 }
 

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::markup::{Markup, clip, md};
 pub use crate::domain::span;
 use crate::domain::{
-    Actor, AlarmState, AlarmStatus, Change, Check, Command, DlqDepth, Effect, Environment, Outcome, Phase, Rule,
-    RuleState, Run, Selection, Step, StepKind, StepStatus, Verdict,
+    Actor, AlarmState, AlarmStatus, Change, Check, Command, DlqDepth, Effect, Environment, Expected, ExpectedBy,
+    Outcome, Phase, Rule, RuleState, Run, Selection, Step, StepKind, StepStatus, Verdict,
 };
 
 /// From `start` to `end`.
@@ -261,6 +261,19 @@ fn effect_line(title: Markup, effect: &Effect) -> Markup {
             Markup::code(&clip(payload, 200)),
             Markup::code(&clip(variable, 80)),
         ),
+        Effect::UpdateCode { package, before, expected, .. } => {
+            let short = |code: &str| Markup::code(&code.chars().take(12).collect::<String>());
+            let expected = expected.as_ref().map(|Expected { code, by }| match by {
+                ExpectedBy::Journal { run } => md!(", which has to be {}, as recorded in {}", short(code), *run),
+                ExpectedBy::DryRun => md!(", which has to be {}, as Lambda computes of the package", short(code)),
+            });
+            let package = Markup::code(&clip(&package.to_string(), 200));
+            md!("{}: {} in place of code {}{}", title, package, short(before), expected.unwrap_or_default())
+        }
+        Effect::SetConcurrency { from, to, .. } => {
+            let words = |number: &Option<u32>| number.map_or_else(|| "none".to_owned(), |number| number.to_string());
+            md!("{}: reserved concurrency {} → {}", title, words(from), words(to))
+        }
         Effect::Redrive { limit, .. } => md!("{}: at most {}", title, count(i64::from(*limit), "message")),
         _ => title,
     }
