@@ -108,7 +108,7 @@ impl Letter<'_> {
         if let Command::Promote { reason: Some(reason), .. } = &run.command {
             self.field("Why", &clip(reason));
         }
-        let word = if matches!(run.command, Command::Rollback { .. }) { "Clicked by" } else { "Approved by" };
+        let word = if run.command.is_emergency() { "Clicked by" } else { "Approved by" };
         let approvals = run.round(&Subject::Plan).map_or(&[][..], |round| round.approvals.as_slice());
         for approval in approvals.iter().take(MAX_LINES) {
             let note = approval.note.as_deref().map(|note| format!(": {}", clip(note))).unwrap_or_default();

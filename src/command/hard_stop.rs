@@ -8,7 +8,7 @@ pub(super) const TOPIC: Topic = Topic {
     name: "hard-stop",
     usage: "hard-stop <env>",
     line: "After a rollback: stop the function itself too",
-    long: "Sets the function's reserved concurrency to 0, so that events which are queued for it already do not run either, and records the former value. `restore` gives it back. Needs nobody's approval.",
+    long: "Sets the function's reserved concurrency to 0, so that events which are queued for it already do not run either, and records the former value. `restore` gives it back, unless somebody has changed it since. Needs nobody's approval: where others approve, a card asks any responder for one click, whoever asked; the button of a rollback that is over is that click.",
     examples: &["{env}"],
 };
 

@@ -60,21 +60,24 @@ fn beforehand(run: &Run, at: Timestamp, environment: &Environment, now: Timestam
 /// A rollback that waits for its one click. After it, the emergency path drives it.
 pub(super) fn of_rollback(run: &Run, environment: &Environment, now: Timestamp) -> Next {
     match run.round(&Subject::Plan) {
-        Some(round) if !round.is_granted() => {
-            if run.cancel.is_some() || run.preempted.is_some() {
-                return Next::Conclude;
-            }
-            match waiting(run, round, environment, now) {
-                // Nobody is to be reminded of an incident: either they act, or it is over.
-                Next::Record(events) if !events.iter().any(|event| matches!(event, Event::Lapsed { .. })) => {
-                    Next::Wait(round.until)
-                }
-                Next::Wait(_) => Next::Wait(round.until),
-                next => next,
-            }
-        }
+        Some(round) if !round.is_granted() => of_click(run, round, environment, now),
         // From here on the emergency path drives it; this is only a look once in a while.
         Some(_) | None => Next::Wait(later(now, LOOK)),
+    }
+}
+
+/// One click that is waited for.
+pub(super) fn of_click(run: &Run, round: &Round, environment: &Environment, now: Timestamp) -> Next {
+    if run.cancel.is_some() || run.preempted.is_some() {
+        return Next::Conclude;
+    }
+    match waiting(run, round, environment, now) {
+        // Nobody is to be reminded of an incident: either they act, or it is over.
+        Next::Record(events) if !events.iter().any(|event| matches!(event, Event::Lapsed { .. })) => {
+            Next::Wait(round.until)
+        }
+        Next::Wait(_) => Next::Wait(round.until),
+        next => next,
     }
 }
 

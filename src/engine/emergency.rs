@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use super::conclude::rolled_back;
 use super::execute::{Engine, Place};
 use super::later;
+use super::prepare::{Preview, PreviewError};
 use crate::aws::{AllDisabled, Aws, Session};
 use crate::domain::{
-    Actor, ApprovalRule, Command, Environment, Event, Facts, Held, Origin, RuleOutcome, Run, RunId, StepId, StepStatus,
-    Subject,
+    Actor, ApprovalRule, Command, Environment, Event, Facts, Held, Origin, Plan, RuleOutcome, Run, RunId, StepId,
+    StepStatus, Subject,
 };
 use crate::runbook;
 use crate::store::{NewRun, StoreError};
@@ -29,7 +30,7 @@ const STACK_PATIENCE: Duration = Duration::from_millis(200);
 /// How long acts of other runs that were under way are waited for before the last look.
 const ACT_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Who wants what rolled back.
+/// Who wants what rolled back, or its function stopped.
 #[derive(Clone, Debug)]
 pub struct RollbackRequest {
     /// Where.
@@ -153,7 +154,9 @@ impl Engine {
         };
         store.seize(&request.environment, run, now).await?;
         for other in store.live_runs(&request.environment).await? {
-            let acts = store.run(other).await?.is_some_and(|run| run.command.acts() && run.preempted.is_none());
+            // A hard stop is of the same side.
+            let gives_way = |run: &Run| run.command.acts() && !matches!(run.command, Command::HardStop { .. });
+            let acts = store.run(other).await?.is_some_and(|run| gives_way(&run) && run.preempted.is_none());
             if other != run && acts {
                 store.signal(other, &[Event::Preempted { by: run }], now).await?;
             }
@@ -199,10 +202,33 @@ impl Engine {
     pub async fn offer_rollback(&self, request: RollbackRequest) -> Result<RunId, StoreError> {
         let place = self.place(&request.environment).ok_or(StoreError::NoRun)?;
         let command = Command::Rollback { environment: request.environment.clone() };
-        let now = self.clock().now();
         let plan = runbook::plan(&command, &Facts::default(), &place.environment)
             .map_err(|no_plan| StoreError::Unreadable(no_plan.to_string()))?;
+        self.offer(place, request, None, plan).await
+    }
+
+    /// The same of a hard stop; what it would take is read first. Once it has its click, the engine carries it out.
+    ///
+    /// # Errors
+    /// When the database fails, AWS cannot be asked, or there is no such environment.
+    pub async fn offer_hard_stop(&self, request: RollbackRequest) -> Result<RunId, PreviewError> {
+        let place = self.place(&request.environment).ok_or(PreviewError::NoEnvironment)?;
+        let command = Command::HardStop { environment: request.environment.clone() };
+        let Preview { plan, facts, .. } = Box::pin(self.preview(&command, &request.actor)).await?;
+        Ok(self.offer(place, request, Some(facts), plan).await?)
+    }
+
+    /// A run that waits for one click.
+    async fn offer(
+        &self,
+        place: &Place,
+        request: RollbackRequest,
+        facts: Option<Facts>,
+        plan: Plan,
+    ) -> Result<RunId, StoreError> {
+        let now = self.clock().now();
         let digest = plan.digest();
+        let command = plan.command.clone();
         let asked = Event::ApprovalAsked {
             subject: Subject::Plan,
             digest: digest.clone(),
@@ -224,7 +250,9 @@ impl Engine {
             driven: true,
             inbox_key: request.inbox_key.as_deref(),
         };
-        self.store().create_run_with(new, &[Event::Planned { plan, digest }, asked], now).await
+        let observed = facts.map(|facts| Event::Observed { facts });
+        let events: Vec<Event> = observed.into_iter().chain([Event::Planned { plan, digest }, asked]).collect();
+        self.store().create_run_with(new, &events, now).await
     }
 
     /// Journals what was done; tries until the database is back, because it must not be missing from the audit log.

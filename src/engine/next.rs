@@ -6,7 +6,7 @@ use super::{approval, later, monitor};
 use crate::checks::{checklist, gate, smoke};
 use crate::domain::{
     Actor, Answer, Check, Command, Destination, Effect, Environment, Event, Inspection, Moment, OnGateFailure,
-    OnInconclusive, Plan, Run, Step, StepId, StepKind, StepProgress, StepStatus, Verdict, span,
+    OnInconclusive, Plan, Run, Step, StepId, StepKind, StepProgress, StepStatus, Subject, Verdict, span,
 };
 
 /// The next thing to do.
@@ -80,6 +80,11 @@ fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>
     }
     if let (Command::Rollback { .. }, Some(_)) = (&run.command, &run.plan) {
         return approval::of_rollback(run, environment, now);
+    }
+    if let (Command::HardStop { .. }, Some(round)) = (&run.command, run.round(&Subject::Plan))
+        && !round.is_granted()
+    {
+        return approval::of_click(run, round, environment, now);
     }
     if run.undoing.is_some() {
         // A rollback has turned everything off already, and what it found is restored by `restore`.

@@ -52,6 +52,11 @@ pub fn approve(decider: &Decider<'_>, note: Option<String>) -> Result<Vec<Event>
     decider.check_open(round)?;
     let note = match decider.run.command {
         Command::Rollback { .. } => decider.check_responder(note)?,
+        // One click as well, but what Slack cannot say holds it up: the rules can be turned off meanwhile.
+        Command::HardStop { .. } => {
+            decider.check_among(decider.responders())?;
+            note
+        }
         _ => {
             decider.check_not_own()?;
             decider.check_among(decider.approvers())?;
@@ -81,7 +86,7 @@ pub fn reject(decider: &Decider<'_>, reason: &str) -> Result<Vec<Event>, Decline
     decider.check_open(round)?;
     if !decider.is_own() {
         decider.check_among(match decider.run.command {
-            Command::Rollback { .. } => decider.responders(),
+            Command::Rollback { .. } | Command::HardStop { .. } => decider.responders(),
             _ => decider.approvers(),
         })?;
     }

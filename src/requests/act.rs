@@ -101,7 +101,6 @@ impl Requests {
                 | Command::Recover { .. }
                 | Command::CodeRollback { .. }
                 | Command::Smoke { .. }
-                | Command::HardStop { .. }
                 | Command::Subscribe { .. }
                 | Command::TestAlarm { .. }
                 | Command::Monitor { .. }
@@ -135,6 +134,11 @@ impl Requests {
             },
             (Command::Rollback { .. }, _) => match environment {
                 Some(environment) => Ok(self.roll_back(asked, environment).await),
+                None => Err(StoreError::NoRun),
+            },
+            (Command::HardStop { .. }, _) => match environment {
+                // On the heap, as whatever plans: it is large.
+                Some(environment) => Box::pin(self.hard_stop(asked, &permit, environment)).await,
                 None => Err(StoreError::NoRun),
             },
             (Command::Status { environment }, _) => self.status(environment.as_deref()).await.map(Response::Say),
@@ -217,7 +221,7 @@ impl Requests {
         self.0.config.environments.get(name)
     }
 
-    async fn start(&self, asked: Asked, permit: &Permit) -> Result<Response, StoreError> {
+    pub(super) async fn start(&self, asked: Asked, permit: &Permit) -> Result<Response, StoreError> {
         let Some(environment) = permit.environment() else { return Err(StoreError::NoRun) };
         let (store, now) = (self.0.engine.store(), self.0.engine.clock().now());
         if let Some(refusal) = self.kept_out(&asked, environment).await? {

@@ -21,20 +21,21 @@ pub(super) struct Pressed {
     pub(super) step: Option<StepId>,
     /// The plan and what of it is decided about.
     pub(super) about: Option<(PlanDigest, Subject)>,
-    /// The button of a rollback, after its confirmation.
-    pub(super) rollback: Option<Card>,
+    /// The button of a rollback or a hard stop, after its confirmation.
+    pub(super) card: Option<Card>,
     /// The one-time code that was shown in a form.
     pub(super) shown: Option<Shown>,
     /// What was noted there.
     pub(super) note: Option<String>,
 }
 
-/// What shows the button of a rollback.
+/// What shows the button of a rollback or a hard stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Card {
-    /// The card of a run.
+    /// The card of a run that waits for it.
     Of(RunId),
-    /// An answer that was given because the database did not make a run.
+    /// None does: an answer that was given because the database did not make a run, or the card of a rollback that is over
+    /// and offers the hard stop.
     WithoutRun,
 }
 
@@ -76,8 +77,8 @@ pub(super) fn read(action_id: &str, value: &str) -> Click {
             decision(value, |run, _| Command::Reject { run, reason: String::new() }).map(Click::lacking_reason)
         }
         action::OVERRIDE => override_safeguard(value),
-        action::ROLL_BACK => roll_back(value),
-        action::HARD_STOP => name(value).map(|environment| Click::Ask(Command::HardStop { environment }, by_button())),
+        action::ROLL_BACK => in_an_emergency(value, |environment| Command::Rollback { environment }),
+        action::HARD_STOP => in_an_emergency(value, |environment| Command::HardStop { environment }),
         action::ENROL => Some(Click::Why(Command::Enrol { reset: None }, by_button())),
         _ => return Click::Unknown,
     };
@@ -142,13 +143,13 @@ fn override_safeguard(value: &str) -> Option<Click> {
     Some(Click::Why(command, pressed))
 }
 
-fn roll_back(value: &str) -> Option<Click> {
+fn in_an_emergency(value: &str, command: impl FnOnce(String) -> Command) -> Option<Click> {
     let (environment, card) = match value.split_once(' ') {
         None => (value, Card::WithoutRun),
         Some((environment, id)) => (environment, Card::Of(run(id)?)),
     };
-    let command = Command::Rollback { environment: name(environment)? };
-    Some(Click::Ask(command, Pressed { rollback: Some(card), ..by_button() }))
+    let command = command(name(environment)?);
+    Some(Click::Ask(command, Pressed { card: Some(card), ..by_button() }))
 }
 
 fn three(value: &str) -> Option<(&str, &str, &str)> {
@@ -186,8 +187,9 @@ mod tests {
         let step = || Some(StepId("watch:a".to_owned()));
         let about = |about| Pressed { about, ..by_button() };
         let on = |step| Pressed { step, ..by_button() };
-        let rollback = |card| Pressed { rollback: Some(card), ..by_button() };
+        let on_card = |card| Pressed { card: Some(card), ..by_button() };
         let prod = || Command::Rollback { environment: "prod".to_owned() };
+        let stop = || Command::HardStop { environment: "prod".to_owned() };
         let approve = || Command::Approve { run: R5, plan: DIGEST[..12].to_owned(), note: None };
         let soak = Command::Override { run: R5, safeguard: "soak".to_owned(), reason: reason() };
         let retry = || Command::Retry { run: R5 };
@@ -214,13 +216,10 @@ mod tests {
                 "R-5 watch:a".to_owned(),
                 Click::Why(Command::Skip { run: R5, reason: reason() }, on(step())),
             ),
-            (action::ROLL_BACK, "prod".to_owned(), Click::Ask(prod(), rollback(Card::WithoutRun))),
-            (action::ROLL_BACK, "prod R-5".to_owned(), Click::Ask(prod(), rollback(Card::Of(R5)))),
-            (
-                action::HARD_STOP,
-                "prod".to_owned(),
-                Click::Ask(Command::HardStop { environment: "prod".to_owned() }, by_button()),
-            ),
+            (action::ROLL_BACK, "prod".to_owned(), Click::Ask(prod(), on_card(Card::WithoutRun))),
+            (action::ROLL_BACK, "prod R-5".to_owned(), Click::Ask(prod(), on_card(Card::Of(R5)))),
+            (action::HARD_STOP, "prod".to_owned(), Click::Ask(stop(), on_card(Card::WithoutRun))),
+            (action::HARD_STOP, "prod R-5".to_owned(), Click::Ask(stop(), on_card(Card::Of(R5)))),
         ];
         for (action_id, value, click) in expected {
             assert_eq!(read(action_id, &value), click, "{action_id} {value}");
@@ -266,6 +265,7 @@ mod tests {
         }
         for value in ["", " R-5", "prod ", "prod R-x", "prod R-5 more"] {
             assert_eq!(read(action::ROLL_BACK, value), Click::Garbled, "{value:?}");
+            assert_eq!(read(action::HARD_STOP, value), Click::Garbled, "{value:?}");
         }
         assert_eq!(read("approve2", "R-5"), Click::Unknown);
         assert_eq!(read("", ""), Click::Unknown);

@@ -11,6 +11,7 @@ mod click;
 mod dead_letters;
 mod decide;
 mod form;
+mod hard_stop;
 mod hold;
 mod limits;
 mod monitor;

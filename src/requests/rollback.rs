@@ -23,7 +23,7 @@ impl Requests {
     /// environment's name there.
     pub(super) async fn roll_back(&self, asked: Asked, environment: &Environment) -> Response {
         let asks_first = environment.approval == ApprovalRule::Required && asked.place != Place::Terminal;
-        match asked.pressed.rollback {
+        match asked.pressed.card {
             Some(card) => self.roll_back_by_click(asked, environment, card).await,
             None if asks_first => self.offer_rollback(asked, environment).await,
             None => self.roll_back_now(asked, environment, None).await,

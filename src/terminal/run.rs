@@ -30,8 +30,8 @@ pub(super) async fn run(args: RunArgs, variables: &Variables) -> anyhow::Result<
             return Ok(Teller::new(args.json, text).over());
         }
     };
-    let go_on = match named_rollback(&command, &config) {
-        Some(environment) => typed(environment, &mut std::io::stdin().lock())?,
+    let go_on = match named(&command, &config) {
+        Some(environment) => typed(&what_it_does(&command), environment, &mut std::io::stdin().lock())?,
         None => !command.acts() || args.yes || confirmed(&command)?,
     };
     if !go_on {
@@ -110,17 +110,24 @@ async fn build_apart(config: Config, secrets: &mut Secrets, around: Surroundings
     Err(last.context("no place for a journal")?)
 }
 
-/// The environment whose name has to be typed before the command: that of a rollback where others approve. No option
-/// stands in for it.
-fn named_rollback<'a>(command: &'a Command, config: &Config) -> Option<&'a str> {
-    let Command::Rollback { environment } = command else { return None };
+/// The environment whose name has to be typed before the command: that of a rollback or a hard stop where others approve. No
+/// option stands in for it.
+fn named<'a>(command: &'a Command, config: &Config) -> Option<&'a str> {
+    let (Command::Rollback { environment } | Command::HardStop { environment }) = command else { return None };
     let approval = config.environments.get(environment)?.approval;
     (approval == ApprovalRule::Required).then_some(environment)
 }
 
+fn what_it_does(command: &Command) -> String {
+    match command {
+        Command::HardStop { environment } => format!("stops the function of {environment}"),
+        _ => format!("turns off every rule of {}", command.environment().unwrap_or_default()),
+    }
+}
+
 /// Asks for the environment's name, on a terminal and in a pipeline alike.
-fn typed(environment: &str, input: &mut impl BufRead) -> anyhow::Result<bool> {
-    eprint!("This turns off every rule of {environment}, at once. To go on, type the environment's name: ");
+fn typed(does: &str, environment: &str, input: &mut impl BufRead) -> anyhow::Result<bool> {
+    eprint!("This {does}, at once. To go on, type the environment's name: ");
     std::io::stderr().flush()?;
     let mut answer = String::new();
     input.read_line(&mut answer)?;
@@ -148,7 +155,19 @@ mod tests {
         for (input, goes_on) in
             [("prod\n", true), ("  prod ", true), ("", false), ("y\n", false), ("prod2\nprod\n", false)]
         {
-            assert_eq!(typed("prod", &mut input.as_bytes()).ok(), Some(goes_on), "{input:?}");
+            let does = "turns off every rule of prod";
+            assert_eq!(typed(does, "prod", &mut input.as_bytes()).ok(), Some(goes_on), "{input:?}");
         }
+    }
+
+    #[test]
+    fn the_name_is_asked_for_where_others_approve_and_the_command_waits_for_nobody() {
+        let (config, _) = Config::parse(crate::config::ALCH_TOML, "alch.toml", &Variables::default()).unwrap();
+        let of = |name: &str| name.to_owned();
+        for command in [Command::Rollback { environment: of("prod") }, Command::HardStop { environment: of("prod") }] {
+            assert_eq!(named(&command, &config), Some("prod"));
+        }
+        assert_eq!(named(&Command::HardStop { environment: of("dev") }, &config), None);
+        assert_eq!(named(&Command::Restore { environment: of("prod") }, &config), None);
     }
 }

@@ -214,3 +214,54 @@ fn what_the_account_does_not_allow_any_more_is_said_with_a_way_out() {
         assert!(!world.enabled("dev").is_empty(), "{}", world.told(RunId(4)).await);
     });
 }
+
+#[test]
+fn typed_for_production_it_is_one_click_of_any_responder_and_of_nobody_else() {
+    story(async |world| {
+        assert!(world.aws.set_concurrency(PROD, Some(7)));
+        world.alice().types("hard-stop prod").await;
+        insta::assert_snapshot!("hard_stop_asks", world.thread(R1).await);
+        let card = world.card(R1).await;
+        assert_eq!(world.aws.concurrency(PROD), Some(Some(7)), "nobody has clicked");
+        world.guest().clicks(&card, "hard-stop:now").await;
+        assert_eq!(world.aws.concurrency(PROD), Some(Some(7)), "{}", world.guest().saw());
+        // What somebody changes meanwhile is what is given back later.
+        assert!(world.aws.set_concurrency(PROD, Some(5)));
+        world.alice().clicks(&card, "hard-stop:now").await;
+        let run = world.until_ended(R1).await;
+        assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", ended(&run).1);
+        assert!(ended(&run).1.contains("before: 5"), "{}", ended(&run).1);
+        assert_eq!(world.aws.concurrency(PROD), Some(Some(0)));
+        world.bob().clicks_stale(&card, "hard-stop:now").await;
+        assert!(world.bob().saw().contains("R-1"), "{}", world.bob().saw());
+        let puts = world.aws.calls().iter().filter(|call| call.operation == "PutFunctionConcurrency").count();
+        assert_eq!(puts, 1);
+        insta::assert_snapshot!("hard_stop_clicked", world.thread(R1).await);
+    });
+}
+
+#[test]
+fn a_card_that_nobody_clicks_stops_nothing_and_a_rollback_does_not_take_it_away() {
+    story(async |world| {
+        world.alice().types("hard-stop prod").await;
+        world.bob().types("rollback prod").await;
+        let card = world.asking(RunId(2), "rollback:now").await;
+        world.bob().clicks(&card, "rollback:now").await;
+        world.until_ended(RunId(2)).await;
+        assert!(world.run(R1).await.ended.is_none(), "it still waits for its click");
+        world.killed();
+        world.starts().await;
+        world.passes(SignedDuration::from_mins(31)).await;
+        assert_eq!(ended(&world.run(R1).await).0, Outcome::Expired);
+        assert_eq!(world.aws.concurrency(PROD), Some(None));
+        let card = world.card(R1).await;
+        assert!(
+            !card.text.contains("Try again") && !serde_json::to_string(&card.blocks).unwrap().contains("hard-stop:now")
+        );
+        world.alice().types("retry R-1").await;
+        world.passes(SignedDuration::from_mins(1)).await;
+        assert_eq!(world.aws.concurrency(PROD), Some(None), "tried again, it asks again");
+        world.alice().types("cancel R-3").await;
+        assert_eq!(ended(&world.until_ended(RunId(3)).await).0, Outcome::Cancelled);
+    });
+}

@@ -3,7 +3,7 @@
 use super::blocks::{Button, Confirm, Style};
 use super::markup::{Markup, clip, md};
 use super::{ViewContext, action, words};
-use crate::domain::{Answer, Command, Outcome, Phase, Run, StepId, StepKind, StepProgress, StepStatus};
+use crate::domain::{Answer, Command, Outcome, Phase, Run, StepId, StepKind, StepProgress, StepStatus, Subject};
 
 /// Buttons on a card: more are not read by anybody in a hurry.
 const MAX_BUTTONS: usize = 5;
@@ -24,6 +24,12 @@ pub fn of(run: &Run, context: &ViewContext<'_>) -> (Vec<Button>, Markup) {
 fn choices(run: &Run, context: &ViewContext<'_>) -> Vec<Choice> {
     if matches!(run.command, Command::Rollback { .. }) {
         return turn_off(run).or_else(|| stop_function(run)).into_iter().collect();
+    }
+    if matches!(run.command, Command::HardStop { .. })
+        && run.round(&Subject::Plan).is_some_and(|round| !round.is_granted())
+    {
+        // One that lapsed is asked for anew by typing, as a rollback is.
+        return stop_now(run).into_iter().collect();
     }
     if let Some(ended) = &run.ended {
         let again = match ended.outcome {
@@ -207,23 +213,34 @@ fn turn_off(run: &Run) -> Option<Choice> {
 /// After a verified rollback: what is queued for the function already can be kept from running, too.
 fn stop_function(run: &Run) -> Option<Choice> {
     run.ended.as_ref().filter(|ended| ended.outcome == Outcome::Succeeded)?;
-    let environment = &run.environment;
-    let button = Button {
-        label: "Stop the function too".to_owned(),
+    let button = stop_button("Stop the function too", run, run.environment.clone());
+    let typed = Command::HardStop { environment: run.environment.clone() };
+    Some((button, "To stop the function too", typed))
+}
+
+/// The one click of a hard stop, while it is waited for.
+fn stop_now(run: &Run) -> Option<Choice> {
+    run.open_round().filter(|_| run.ended.is_none() && run.cancel.is_none())?;
+    let button = stop_button("Stop the function", run, format!("{} {}", run.environment, run.id));
+    let typed = Command::HardStop { environment: run.environment.clone() };
+    Some((button, "To ask anew, where the button is gone", typed))
+}
+
+fn stop_button(label: &str, run: &Run, value: String) -> Button {
+    Button {
+        label: label.to_owned(),
         action: action::HARD_STOP,
-        value: environment.clone(),
+        value,
         style: Style::Danger,
         confirm: Some(Confirm {
-            title: format!("Stop the function of {}?", clip(environment, 60)),
+            title: format!("Stop the function of {}?", clip(&run.environment, 60)),
             text: "Its reserved concurrency is set to 0: events that are queued for it already do not run either. \
                    `restore` gives it back."
                 .to_owned(),
             yes: "Stop the function",
             no: "Not now",
         }),
-    };
-    let typed = Command::HardStop { environment: environment.clone() };
-    Some((button, "To stop the function too", typed))
+    }
 }
 
 fn is_verify(run: &Run) -> bool {

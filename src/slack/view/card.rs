@@ -69,7 +69,7 @@ fn remarks(run: &Run, context: &ViewContext<'_>, now: Timestamp) -> Vec<Markup> 
         ));
     }
     if let Some(round) = run.open_round() {
-        lines.extend(question(run, round));
+        lines.extend(question(run, round, context));
     } else if let (Phase::Scheduled, Some(at)) = (run.phase(), run.starts_at()) {
         lines.push(md!("🗓️ Begins by itself {}; before that, the world is looked at again.", Markup::day(at)));
     }
@@ -108,8 +108,18 @@ fn remarks(run: &Run, context: &ViewContext<'_>, now: Timestamp) -> Vec<Markup> 
 }
 
 /// The question for approval that stands open.
-fn question(run: &Run, round: &Round) -> Vec<Markup> {
+fn question(run: &Run, round: &Round, context: &ViewContext<'_>) -> Vec<Markup> {
     let until = Markup::day(round.until);
+    let one_click = md!(
+        "One click by any responder starts it, whoever asked; no second person is needed. Open until {}.",
+        Markup::day(round.until)
+    );
+    if let Command::HardStop { environment } = &run.command {
+        let function = context.environments.get(environment).map_or("the function", |known| known.function.as_str());
+        let title = md!("Stop {} of {}?", clip(function, 90), environment).bold();
+        let means = "Nothing of it runs then, not even for events that are queued for it already.";
+        return vec![md!("🛑 {} {}", title, means), one_click];
+    }
     if let Command::Rollback { .. } = run.command {
         let environment = &run.environment;
         let rules = run.steps.iter().flat_map(|progress| match &progress.step.kind {
@@ -118,13 +128,7 @@ fn question(run: &Run, round: &Round) -> Vec<Markup> {
         });
         let rules: Vec<Markup> = rules.take(30).map(|rule| Markup::from(clip(&rule.name, 90))).collect();
         let title = md!("Turn off all {} rules of {}?", rules.len(), environment).bold();
-        return vec![
-            md!("🛑 {} {}", title, Markup::join(rules, ", ")),
-            md!(
-                "One click by any responder starts it, whoever asked; no second person is needed. Open until {}.",
-                until
-            ),
-        ];
+        return vec![md!("🛑 {} {}", title, Markup::join(rules, ", ")), one_click];
     }
     let given = round.approvals.len();
     let needed = words::count(i64::from(round.needed), "approval");

@@ -170,7 +170,7 @@ pub fn gates(run: &Run) -> Option<Markup> {
 
 /// Who approved the plan, and who overrode what.
 pub fn approved_by(run: &Run) -> Vec<Markup> {
-    let word = if matches!(run.command, Command::Rollback { .. }) { "Clicked" } else { "Approved" };
+    let word = if run.command.is_emergency() { "Clicked" } else { "Approved" };
     let round = run.round(&Subject::Plan).filter(|round| !round.approvals.is_empty());
     let approvals = round.into_iter().flat_map(|round| &round.approvals);
     let mut lines: Vec<Markup> = approvals.take(8).map(|given| md!("{} by {}", word, approval::by(given))).collect();

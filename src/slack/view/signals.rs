@@ -154,8 +154,11 @@ impl Signal<'_> {
     fn what(&self, subject: &Subject) -> Markup {
         let title = |step| self.after.step(step).map_or_else(String::new, |progress| progress.step.kind.title());
         match subject {
-            Subject::Plan if is_rollback(self.after) => md!("the rollback of {}", &self.after.environment),
-            Subject::Plan => md!("the plan of {}", self.after.id),
+            Subject::Plan => match &self.after.command {
+                Command::Rollback { environment } => md!("the rollback of {}", environment),
+                Command::HardStop { environment } => md!("the hard stop of {}", environment),
+                _ => md!("the plan of {}", self.after.id),
+            },
             Subject::Step(step) => md!("“{}”", clip(&title(step), 90)),
             Subject::Skip(step) => md!("skipping “{}”", clip(&title(step), 90)),
         }
@@ -165,10 +168,9 @@ impl Signal<'_> {
     fn undecided(&self, subject: &Subject) -> Markup {
         let environment = &self.after.environment;
         match subject {
-            Subject::Plan if is_rollback(self.after) => md!(
-                "Nothing was turned off. {} asks again.",
-                self.typed(&Command::Rollback { environment: environment.clone() })
-            ),
+            Subject::Plan if self.after.command.is_emergency() => {
+                md!("Nothing was turned off. {} asks again.", self.typed(&self.after.command))
+            }
             Subject::Plan => md!("Nothing was done in {}.", environment),
             Subject::Step(_) => md!("The step is not done; what was done before it stays as it is."),
             Subject::Skip(_) => md!("Nothing is left out."),
@@ -180,7 +182,7 @@ impl Signal<'_> {
         let round: &Round = run.round(subject)?;
         let environment = self.context.environments.get(&run.environment);
         let who = environment.map(|environment| plan::approvers(environment, &run.command)).unwrap_or_default();
-        let where_to = if is_rollback(run) { "The button is on the card." } else { "The buttons are above." };
+        let where_to = if run.command.is_emergency() { "The button is on the card." } else { "The buttons are above." };
         let title = md!("Still to be decided: {}", self.what(subject)).bold();
         let said = md!(
             "⏰ {}: {} of {} approved, until {}. {}",
@@ -279,8 +281,4 @@ fn chosen(answer: Answer) -> &'static str {
         Answer::Undo => "undo what this run did",
         Answer::Retry => "try the step again",
     }
-}
-
-fn is_rollback(run: &Run) -> bool {
-    matches!(run.command, Command::Rollback { .. })
 }

@@ -134,9 +134,9 @@ impl Teller<'_> {
         }))
     }
 
-    /// A new question. A rollback asks on its card, where the hurry is.
+    /// A new question. A rollback or a hard stop asks on its card, where the hurry is.
     fn ask(&mut self, seq: i64) -> Option<Told> {
-        if matches!(self.run.command, Command::Rollback { .. }) {
+        if self.run.command.is_emergency() {
             return None;
         }
         let round = self.run.rounds.len().checked_sub(1)?;

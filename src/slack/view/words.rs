@@ -107,7 +107,7 @@ pub fn phase(run: &Run) -> String {
     match run.phase() {
         Phase::Planning => "🔎 looking and planning".to_owned(),
         Phase::Waiting => "⏸️ queued".to_owned(),
-        Phase::Approving if matches!(run.command, Command::Rollback { .. }) => "🛑 waiting for the click".to_owned(),
+        Phase::Approving if run.command.is_emergency() => "🛑 waiting for the click".to_owned(),
         Phase::Approving => "🖐️ waiting for approval".to_owned(),
         Phase::Scheduled => "🗓️ scheduled".to_owned(),
         Phase::Paused => "⏸️ paused".to_owned(),
