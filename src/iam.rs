@@ -97,6 +97,7 @@ impl<'a> Names<'a> {
             ("bus", one(&environment.bus)),
             ("rule", environment.rules.iter().map(|rule| rule.rule.clone()).collect()),
             ("function", one(&environment.function)),
+            ("invoked_function", one(&invoked(environment))),
             ("queue", environment.dlqs.clone()),
             ("table", one(&environment.table.name)),
             ("archive", one(&environment.archive)),
@@ -146,7 +147,9 @@ impl<'a> Names<'a> {
             }
             Value::Array(list) => {
                 let texts = list.iter().filter_map(Value::as_str).flat_map(|text| self.expanded(text));
-                texts.map(Value::String).collect()
+                let mut texts: Vec<String> = texts.collect();
+                texts.dedup();
+                texts.into_iter().map(Value::String).collect()
             }
             Value::Object(fields) => Value::Object(
                 fields.into_iter().map(|(name, value)| (self.expanded(&name).concat(), self.filled(value))).collect(),
@@ -210,6 +213,15 @@ fn parts(environment: &Environment) -> BTreeSet<&'static str> {
         parts.extend(["changeset", "packages"]);
     }
     parts
+}
+
+/// The function as a smoke test invokes it: with its version or alias, where one is named.
+fn invoked(environment: &Environment) -> String {
+    let qualifier = environment.smoke.as_ref().and_then(|smoke| smoke.qualifier.as_deref());
+    match qualifier.filter(|qualifier| *qualifier != "$LATEST") {
+        Some(qualifier) => format!("{}:{qualifier}", environment.function),
+        None => environment.function.clone(),
+    }
 }
 
 fn deploy_role(environment: &Environment) -> Option<Vec<String>> {
@@ -351,6 +363,22 @@ mod tests {
         let acts =
             ["CreateChangeSet", "ExecuteChangeSet", "DeleteChangeSet", "ContinueUpdateRollback", "RollbackStack"];
         action.strip_prefix("cloudformation:").is_some_and(|name| acts.contains(&name)) || action.starts_with("s3:")
+    }
+
+    #[test]
+    fn what_is_invoked_by_an_alias_is_allowed_by_that_alias() {
+        let mut environment = environment("dev");
+        let plain = used_on("lambda:InvokeFunction", &environment).remove(0);
+        let live = format!("{plain}:live");
+        let may = |environment: &Environment, of, action: &str, resource: &str| {
+            ruling(&documents(&policy(environment, of, None)), action, resource, &[]) == Ruling::Allowed
+        };
+        assert!(!may(&environment, PolicyOf::Operator, "lambda:InvokeFunction", &live));
+        environment.smoke.as_mut().unwrap().qualifier = Some("live".to_owned());
+        assert!(may(&environment, PolicyOf::Operator, "lambda:InvokeFunction", &live));
+        for resource in [&plain, &live] {
+            assert!(may(&environment, PolicyOf::Reader, "lambda:GetFunctionConfiguration", resource));
+        }
     }
 
     #[test]

@@ -34,6 +34,10 @@ impl Aws {
         let recent_from = minute_of(changed.map_or(lookback, |changed| changed.max(lookback)).min(now));
         let throttles_from = minute_of(now.saturating_sub(THROTTLES_SINCE).unwrap_or(now));
         let until = minute_after(now);
+        let log_group = match &function {
+            Ok(answer) => answer.value.log_group.clone(),
+            Err(_) => format!("/aws/lambda/{function_name}"),
+        };
         let role = function.as_ref().map(|answer| answer.value.role.clone());
         let (bus, rules, others, function_policy, queues, alarms, topic, subscriptions) = tokio::join!(
             Box::pin(self.read_bus(&environment.bus)),
@@ -70,7 +74,7 @@ impl Aws {
             Box::pin(self.access(&role, &BUS_ACTIONS, &bus_arn)),
             Box::pin(self.measure(environment, Measured::recent(&environment.rules), recent_from, until)),
             Box::pin(self.measure(environment, Measured::throttles(&environment.rules), throttles_from, until)),
-            Box::pin(self.read_failures(function_name, recent_from, until)),
+            Box::pin(self.read_failures(&log_group, recent_from, until)),
         );
         ChecklistReadings {
             at: now,
@@ -123,10 +127,9 @@ impl Aws {
         }
     }
 
-    /// What the log of a function says of failures (FilterLogEvents); none when there is no log group.
-    async fn read_failures(&self, function: &str, from: Timestamp, until: Timestamp) -> Reading<Option<Vec<String>>> {
-        let group = format!("/aws/lambda/{function}");
-        let search = |pattern| self.search_log(&group, pattern, from, until, LINES_KEPT);
+    /// What a function's log says of failures (FilterLogEvents); none when there is no log group.
+    async fn read_failures(&self, group: &str, from: Timestamp, until: Timestamp) -> Reading<Option<Vec<String>>> {
+        let search = |pattern| self.search_log(group, pattern, from, until, LINES_KEPT);
         let (errors, structured, results) = tokio::join!(search(LOG_ERRORS), search(LOG_LEVEL), search(LOG_RESULTS));
         let read = async {
             let (errors, structured, results) = (errors?, structured?, results?);

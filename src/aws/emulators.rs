@@ -128,7 +128,7 @@ impl Story {
     async fn smoke(&self, emulator: &Emulator) {
         let function = &self.environment.function;
         let paper = ["https://paper.example.com".to_owned()];
-        let mode = self.aws.mode(function, "ENDPOINT", &paper).await.unwrap();
+        let mode = self.aws.mode(function, None, "ENDPOINT", &paper).await.unwrap();
         assert_eq!(smoke::unproven(function, "ENDPOINT", &mode.proof), None, "{:?}", mode.proof);
         assert_eq!((mode.secrets.len(), format!("{mode:?}").contains("hunter2")), (1, false));
         for (variable, values, found) in [
@@ -136,14 +136,15 @@ impl Story {
             ("ENDPOINT", &[], Variable::Other),
             ("NO_SUCH", &paper, Variable::Absent),
         ] {
-            assert_eq!(self.aws.mode(function, variable, values).await.unwrap().proof.variable, found);
+            assert_eq!(self.aws.mode(function, None, variable, values).await.unwrap().proof.variable, found);
         }
         if self.lies.functions_echo {
             emulator.with_docker(false);
         }
         let payload = r#"{"correlation_id": "alch-dev-R1"}"#.to_owned();
         let key = "alch-dev-R1".to_owned();
-        let wanted = Invoke { key: key.clone(), function: function.clone(), payload: payload.clone(), mode };
+        let wanted =
+            Invoke { key: key.clone(), function: function.clone(), qualifier: None, payload: payload.clone(), mode };
         self.aws.invoke(&self.held, wanted.clone()).await.unwrap();
         self.aws.invoke(&self.held, wanted).await.unwrap();
         let Some(Invocation::Over(invoked)) = self.aws.invocation(&key, Duration::from_secs(60)).await else {

@@ -1,5 +1,7 @@
 //! Lambda: how many of a function may run at a time, and the code that it runs.
 
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
+
 use crate::domain::{Held, Package};
 
 use super::operation::{DELETE_CONCURRENCY, GET_CONCURRENCY, GET_FUNCTION, PUT_CONCURRENCY, UPDATE_CODE};
@@ -19,7 +21,20 @@ pub struct CodeFact {
     pub reason: Option<String>,
 }
 
+/// The log group that a function writes to: the one that it is set up with, else the one that is named after it.
+pub(super) fn log_group_of(function: &str, output: &GetFunctionConfigurationOutput) -> String {
+    let configured = output.logging_config().and_then(|config| config.log_group());
+    configured.map_or_else(|| format!("/aws/lambda/{function}"), str::to_owned)
+}
+
 impl Aws {
+    /// The log group that the function writes to (GetFunctionConfiguration, LoggingConfig.LogGroup).
+    pub async fn log_group(&self, function: &str) -> Result<String, AwsError> {
+        let call = self.clients().lambda.get_function_configuration().function_name(function);
+        let output = call.send().await.map_err(|error| AwsError::from_sdk(GET_FUNCTION, &error).about(function))?;
+        Ok(log_group_of(function, &output))
+    }
+
     /// The function's reserved concurrency (GetFunctionConcurrency); none without a reservation, 0 when it is stopped.
     pub async fn concurrency(&self, function: &str) -> Result<Answer<Option<u32>>, AwsError> {
         let call = self.clients().lambda.get_function_concurrency().function_name(function);

@@ -27,8 +27,8 @@ const REMEMBERED: usize = 100;
 pub struct Mode {
     /// What proves paper mode, or does not.
     pub proof: Proof,
-    /// The values of its variables, but for one that is expected: to be hidden wherever they turn up.
-    pub secrets: Vec<SecretString>,
+    /// The values of its variables with their names, but for one that is expected: to be hidden wherever they turn up.
+    pub secrets: Vec<(String, SecretString)>,
 }
 
 /// One invocation that is wanted.
@@ -38,6 +38,8 @@ pub struct Invoke {
     pub key: String,
     /// The function.
     pub function: String,
+    /// The version or alias; `$LATEST` when not said.
+    pub qualifier: Option<String>,
     /// The payload.
     pub payload: String,
     /// How the function was set up right before.
@@ -130,9 +132,19 @@ impl Aws {
     /// Whether the function's variable has one of these values, and which state of the function that is
     /// (GetFunctionConfiguration). The answer has all variables: no other is looked at, and no value leaves this place
     /// unless as what is to be hidden.
-    pub async fn mode(&self, function: &str, variable: &str, expected: &[String]) -> Result<Mode, AwsError> {
+    pub async fn mode(
+        &self,
+        function: &str,
+        qualifier: Option<&str>,
+        variable: &str,
+        expected: &[String],
+    ) -> Result<Mode, AwsError> {
         let call = self.clients().lambda.get_function_configuration().function_name(function);
-        let output = call.send().await.map_err(|error| AwsError::from_sdk(GET_FUNCTION, &error).about(function))?;
+        let output = call
+            .set_qualifier(qualifier.map(str::to_owned))
+            .send()
+            .await
+            .map_err(|error| AwsError::from_sdk(GET_FUNCTION, &error).about(function))?;
         let environment = output.environment();
         let variables = environment.and_then(|environment| environment.variables());
         let unreadable = environment.and_then(|environment| environment.error());
@@ -154,8 +166,9 @@ impl Aws {
                 .map(|part| part.unwrap_or_default())
                 .join(" "),
         };
-        let secrets = variables.into_iter().flatten().map(|(_, value)| value).filter(|value| !is_expected(value));
-        Ok(Mode { proof, secrets: secrets.map(|value| SecretString::from(value.as_str())).collect() })
+        let secrets = variables.into_iter().flatten().filter(|(_, value)| !is_expected(value));
+        let secrets = secrets.map(|(name, value)| (name.clone(), SecretString::from(value.as_str()))).collect();
+        Ok(Mode { proof, secrets })
     }
 
     /// Notes that an invocation is about to be sent by this process: as long as it is noted as that, nothing was sent.
@@ -170,7 +183,7 @@ impl Aws {
     /// connection of its own, and a key that was sent is not sent again.
     pub async fn invoke(&self, held: &Held<'_>, wanted: Invoke) -> Result<(), AwsError> {
         self.may_change(held, INVOKE).await?;
-        let Invoke { key, function, payload, mode } = wanted;
+        let Invoke { key, function, qualifier, payload, mode } = wanted;
         let session = self.0.operator.as_ref().and(self.clients().credentials.clone());
         let lambda = clients::patient_lambda(&self.0.own, session);
         let (tell, answer) = watch::channel(None);
@@ -184,7 +197,7 @@ impl Aws {
         }
         self.0.shared.invocations.tidy();
         tokio::spawn(async move {
-            let call = lambda.invoke().function_name(&function).payload(Blob::new(payload));
+            let call = lambda.invoke().function_name(&function).set_qualifier(qualifier).payload(Blob::new(payload));
             let call = call.invocation_type(InvocationType::RequestResponse).log_type(LogType::Tail);
             // On the heap: it lasts long and is large.
             let sent = Box::pin(call.send()).await;

@@ -8,6 +8,7 @@ use crate::checks::facts::{BusFact, FullRule, FunctionFact, OtherRule, QueueFact
 use crate::domain::{Environment, RuleFact};
 use futures_util::future::join_all;
 
+use super::function::log_group_of;
 use super::operation::{
     DESCRIBE_EVENT_BUS, DESCRIBE_RULE, GET_FUNCTION, GET_FUNCTION_POLICY, GET_QUEUE_ATTRIBUTES, GET_RESOURCE_POLICY,
     LIST_TARGETS,
@@ -110,6 +111,7 @@ impl Aws {
         let fact = FunctionFact {
             arn: output.function_arn().unwrap_or_default().to_owned(),
             role: output.role().unwrap_or_default().to_owned(),
+            log_group: log_group_of(function, &output),
             modified: output.last_modified().and_then(|text| text.replace("+0000", "Z").parse::<Timestamp>().ok()),
         };
         Ok(Answer { value: fact, request_ids: ids(&output) })

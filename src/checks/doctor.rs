@@ -367,8 +367,12 @@ impl Doctor<'_> {
 
     fn hidden(&self) -> Vec<Check> {
         let list = &self.readings.list;
-        let query =
-            format!("FilterLogEvents /aws/lambda/{}; GetMetricData AWS/Lambda Errors", self.environment.function);
+        let function = list.function.as_ref().ok().and_then(|answer| answer.value.as_ref());
+        let group = function.map_or_else(
+            || format!("/aws/lambda/{}", self.environment.function),
+            |function| function.log_group.clone(),
+        );
+        let query = format!("FilterLogEvents {group}; GetMetricData AWS/Lambda Errors");
         let finding = match (&list.log, list.sum(&Measured::FunctionErrors)) {
             (Err(why), _) => unread(why),
             (Ok(_), Err(why)) => unread(why),

@@ -60,6 +60,8 @@ pub struct FunctionFact {
     pub role: String,
     /// When its code or configuration was changed last, UTC.
     pub modified: Option<Timestamp>,
+    /// The log group that it writes to (LoggingConfig.LogGroup).
+    pub log_group: String,
 }
 
 /// A queue (SQS `GetQueueAttributes`).

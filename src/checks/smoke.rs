@@ -357,7 +357,7 @@ fn errors(question: &Question<'_>, readings: &Readings) -> Check {
             Verdict::Fail,
             number.to_string(),
             format!(
-                "{function} failed {} since {}, be it for this test or an event. Read /aws/lambda/{function}.",
+                "{function} failed {} since {}, be it for this test or an event. Read its log.",
                 count(number, "time"),
                 clock_time(question.since)
             ),

@@ -24,6 +24,16 @@ pub(super) fn check(smoke: &Smoke, at: &KeyPath, findings: &mut Findings) {
         "no value would prove paper mode",
         "Name each value that the variable has in paper mode, to the letter.",
     );
+    findings.require(
+        smoke.qualifier.as_ref().is_none_or(|qualifier| {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            qualifier == "$LATEST"
+                || (!qualifier.is_empty() && qualifier.len() <= 128 && qualifier.bytes().all(is_plain))
+        }),
+        at.key("qualifier"),
+        "this is neither a version nor an alias of a Lambda function",
+        "Write it as Lambda shows it, such as live or 7; or leave it out for $LATEST.",
+    );
     let object = serde_json::from_str::<serde_json::Value>(&smoke.payload).is_ok_and(|payload| payload.is_object());
     findings.require(
         object,

@@ -52,6 +52,9 @@ pub enum Effect {
     Invoke {
         /// The function.
         function: String,
+        /// The version or alias; `$LATEST` when not said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        qualifier: Option<String>,
         /// The payload, a JSON object. The run's correlation id is added to it.
         payload: String,
         /// The variable of the function's own that has to prove paper mode right before.

@@ -14,6 +14,10 @@ pub struct Smoke {
     pub proof_variable: String,
     /// Its values that prove paper mode, each to the letter.
     pub expected: Vec<String>,
+    /// The version or alias that is asked for its proof and invoked; `$LATEST`, as rules without a qualifier do, when not
+    /// given.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub qualifier: Option<String>,
     /// The payload, a JSON object.
     #[serde(default = "payload")]
     pub payload: String,

@@ -17,7 +17,7 @@ pub(super) async fn facts(place: &Place) -> Result<Option<SmokeFacts>, AwsError>
     let Some(smoke) = &environment.smoke else { return Ok(None) };
     let function = &environment.function;
     let (mode, concurrency, archive) = join3(
-        place.aws.mode(function, &smoke.proof_variable, &smoke.expected),
+        place.aws.mode(function, smoke.qualifier.as_deref(), &smoke.proof_variable, &smoke.expected),
         place.aws.concurrency(function),
         place.aws.archive(&environment.archive),
     )

@@ -30,6 +30,7 @@ pub(super) fn steps(facts: &Facts, environment: &Environment) -> Result<Vec<Step
     }
     let effect = Effect::Invoke {
         function: environment.function.clone(),
+        qualifier: smoke.qualifier.clone(),
         payload: smoke.payload.clone(),
         variable: smoke.proof_variable.clone(),
         expected: smoke.expected.clone(),

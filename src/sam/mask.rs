@@ -12,6 +12,10 @@ pub const MASKED: &str = "[masked]";
 
 /// Known values shorter than this are not looked for: they would hide half of every line.
 const MIN_KNOWN_BYTES: usize = 6;
+/// Of those whose name says that they are secret, shorter ones are looked for as whole words, down to this length.
+const MIN_WORD_BYTES: usize = 3;
+/// What a variable with such a name may say without being a secret.
+const NO_SECRETS: [&str; 8] = ["true", "false", "null", "none", "yes", "off", "auto", "http"];
 
 /// Words that say of a name that its value is a secret.
 const NAMES: &str = "passw(?:or)?d|passphrase|secret|token|credential|authorization|signature|\
@@ -60,7 +64,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
 
 /// Names of variables whose value is a secret.
 static SECRET_NAME: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(&format!("(?i)(?:{NAMES}|database_url|_pat$|_pass$|_key$)")).ok());
+    LazyLock::new(|| Regex::new(&format!("(?i)(?:{NAMES}|database_url|_pat$|_pass$|_key$|^key$)")).ok());
 
 /// Whether the value of a variable of this name is to be kept secret.
 pub fn is_secret_name(name: &str) -> bool {
@@ -72,6 +76,8 @@ pub fn is_secret_name(name: &str) -> bool {
 pub struct Mask {
     /// The longest first: one may be part of another.
     known: Vec<SecretString>,
+    /// Short ones, which are hidden where they stand as a word.
+    words: Vec<SecretString>,
     /// Whether lines of a private key are passing by.
     in_key: bool,
 }
@@ -82,7 +88,18 @@ impl Mask {
         let trimmed = values.into_iter().map(|value| SecretString::from(value.expose_secret().trim()));
         let mut known: Vec<_> = trimmed.filter(|value| value.expose_secret().len() >= MIN_KNOWN_BYTES).collect();
         known.sort_by_key(|value| std::cmp::Reverse(value.expose_secret().len()));
-        Self { known, in_key: false }
+        Self { known, words: Vec::new(), in_key: false }
+    }
+
+    /// And with those of these values that are too short to be looked for everywhere: where they stand as a whole word. Of
+    /// one or two characters none is hidden, nor what nobody keeps secret, such as `true`.
+    pub fn with_words(mut self, values: impl IntoIterator<Item = SecretString>) -> Self {
+        let trimmed = values.into_iter().map(|value| SecretString::from(value.expose_secret().trim()));
+        self.words = trimmed
+            .filter(|value| (MIN_WORD_BYTES..MIN_KNOWN_BYTES).contains(&value.expose_secret().len()))
+            .filter(|value| !NO_SECRETS.contains(&value.expose_secret().to_lowercase().as_str()))
+            .collect();
+        self
     }
 
     /// How long the longest known value is, in bytes.
@@ -104,6 +121,9 @@ impl Mask {
                 masked = masked.replace(value.expose_secret(), MASKED);
             }
         }
+        for word in &self.words {
+            masked = without_word(&masked, word.expose_secret());
+        }
         let lower = masked.to_lowercase();
         for Pattern { words, looks, instead } in PATTERNS.iter() {
             if words.iter().any(|word| lower.contains(word)) {
@@ -112,6 +132,23 @@ impl Mask {
         }
         without_keys(&masked)
     }
+}
+
+/// The line without a word, where no letter, digit or underscore is beside it.
+fn without_word(line: &str, word: &str) -> String {
+    let is_of_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(start) = rest.find(word) {
+        let (before, from) = rest.split_at(start);
+        let after = &from[word.len()..];
+        let before_it = before.chars().next_back().or_else(|| shown.chars().next_back());
+        let alone = !before_it.is_some_and(is_of_word) && !after.chars().next().is_some_and(is_of_word);
+        shown.push_str(before);
+        shown.push_str(if alone { MASKED } else { word });
+        rest = after;
+    }
+    shown + rest
 }
 
 /// The longest run of letters and digits that is shown: session tokens have no names that would tell.

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub use checkout::{Checkout, CheckoutError, SamConfig};
 pub use invocation::{Keys, Target, Variables, build, deploy, refused, variables};
 pub use jobs::{End, GRACE, Jobs, Key, Seen, StartError, Stopped, Task};
-pub use mask::{MASKED, Mask};
+pub use mask::{MASKED, Mask, is_secret_name};
 pub use output::{MAX_LINE_CHARS, MAX_LINES};
 
 use crate::domain::{CheckedOut, SamDeployer, SamFacts};

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use alch::domain::{Event, Outcome, Recorded, Run, RunId, StepStatus};
-use alch::sandbox::aws::{ApiFault, Failure, RuleState};
+use alch::sandbox::aws::{ApiFault, Call, Failure, RuleState};
 use jiff::SignedDuration;
 
 use crate::world::{World, story, story_with};
@@ -463,5 +463,52 @@ fn who_cancels_is_told_that_the_function_goes_on() {
         assert_eq!(outcome, Outcome::Cancelled);
         assert!(summary.contains("goes on") && summary.contains("/aws/lambda/the-alchemiser"), "{summary}");
         assert_eq!(invokes(world).len(), 1);
+    });
+}
+
+#[test]
+fn an_alias_is_what_proves_itself_and_what_is_invoked() {
+    story_with(&[("ALCH__ENVIRONMENTS__DEV__SMOKE__QUALIFIER", "live")], async |world| {
+        world.set_all("dev", RuleState::Enabled);
+        world.alice().types("smoke dev").await;
+        let run = world.until_ended(R1).await;
+        assert_eq!(ended(&run).0, Outcome::Succeeded, "{}", world.told(R1).await);
+        assert_eq!(invokes(world)[0]["Qualifier"], "live");
+        let calls = world.aws.calls();
+        let at = calls.iter().position(|call| call.operation == "Invoke").unwrap();
+        for proof in [&calls[..at], &calls[at..]] {
+            let of_alias = |call: &&Call| call.request["Qualifier"] == "live";
+            assert!(proof.iter().filter(of_alias).any(|call| call.operation == "GetFunctionConfiguration"));
+        }
+    });
+    story_with(&[("ALCH__ENVIRONMENTS__DEV__SMOKE__QUALIFIER", "nobody")], async |world| {
+        world.alice().types("smoke dev").await;
+        assert_eq!(ended(&world.until_ended(R1).await).0, Outcome::Failed);
+        assert!(invokes(world).is_empty());
+    });
+}
+
+#[test]
+fn a_short_secret_is_hidden_and_the_log_is_read_where_the_function_writes_it() {
+    story(async |world| {
+        assert!(world.aws.set_up_function(FUNCTION, "/trading/log", ("BROKER_TOKEN", "a1b2")));
+        assert!(world.aws.set_fault("dev.function.errors", true));
+        world.alice().types("smoke dev").await;
+        world.until_ended(R1).await;
+        let thread = world.thread(R1).await;
+        assert!(thread.contains("'BROKER_TOKEN': [masked]") && !thread.contains("a1b2"), "{thread}");
+        assert!(world.aws.set_fault("dev.function.errors", false));
+        world.aws.inject(ApiFault { operation: "Invoke".to_owned(), times: 1, how: Failure::AfterEffect });
+        world.alice().types("smoke dev").await;
+        world.passes(SignedDuration::from_mins(1)).await;
+        let told = world.told(RunId(2)).await;
+        assert!(told.contains("/trading/log names alch-dev-R2-"), "{told}");
+        world.until_ended(RunId(2)).await;
+        world.alice().types("verify dev").await;
+        world.until_ended(RunId(3)).await;
+        let calls = world.aws.calls();
+        let searched: Vec<&Call> = calls.iter().filter(|call| call.operation == "FilterLogEvents").collect();
+        assert!(searched.iter().all(|call| call.request["logGroupName"] == "/trading/log"), "{searched:?}");
+        kept_secret(world, R1).await;
     });
 }

@@ -60,7 +60,7 @@ impl Checklist<'_> {
             bad.push(format!("The log says: {}", quoted(told)));
         }
         if !bad.is_empty() {
-            bad.push(format!("Read /aws/lambda/{function}."));
+            bad.push(format!("Read {}.", self.log_group()));
             return Ok(Finding::new(Verdict::Fail, value, bad.join(" ")));
         }
         if ran == 0 {
@@ -73,8 +73,8 @@ impl Checklist<'_> {
             }
             Ok(answer) if answer.value.is_none() => {
                 let reason = format!(
-                    "No run failed by the metrics, but there is no log group /aws/lambda/{function} to tell of results that \
-                     failed."
+                    "No run failed by the metrics, but there is no log group {} to tell of results that failed.",
+                    self.log_group()
                 );
                 Ok(Finding::new(Verdict::Unknown, value, reason))
             }
@@ -82,6 +82,13 @@ impl Checklist<'_> {
                 Ok(Finding::new(Verdict::Pass, value, format!("None failed since {since}, nor does the log say so.")))
             }
         }
+    }
+
+    /// The log group of the function, as far as it could be read.
+    fn log_group(&self) -> String {
+        let function = self.readings.function.as_ref().ok().and_then(|answer| answer.value.as_ref());
+        function
+            .map_or_else(|| format!("/aws/lambda/{}", self.environment.function), |function| function.log_group.clone())
     }
 
     /// Nothing ran: what was to be expected while all rules are off, and proof of nothing while one is on.

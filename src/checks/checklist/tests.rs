@@ -104,6 +104,7 @@ pub(in crate::checks) fn healthy() -> ChecklistReadings {
             arn: FUNCTION.to_owned(),
             role: "arn:aws:iam::111111111111:role/worker".to_owned(),
             modified: None,
+            log_group: "/aws/lambda/the-function".to_owned(),
         })),
         function_policy: answer(Some(policy("lambda:InvokeFunction", FUNCTION, RULE))),
         queues: BTreeMap::from([(

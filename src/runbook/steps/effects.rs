@@ -72,8 +72,9 @@ pub async fn find(site: &Site<'_>, effect: &Effect, first: bool) -> Result<Found
         Effect::KeepRules { bus, rules } => keep::find(site, bus, rules).await,
         Effect::SamBuild { checkout } => Ok(sam::find_build(site, checkout, first).await),
         Effect::SamDeploy { stack, checkout } => sam::find_deploy(site, stack, checkout, first).await,
-        Effect::Invoke { function, payload, variable, expected } => {
-            let wish = smoke::Wish { function, payload, variable, expected };
+        Effect::Invoke { function, qualifier, payload, variable, expected } => {
+            let qualifier = qualifier.as_deref();
+            let wish = smoke::Wish { function, qualifier, payload, variable, expected };
             Ok(smoke::find(site, wish, first).await)
         }
         Effect::UpdateCode { function, package, version, before, revision, expected } => {
@@ -108,8 +109,9 @@ pub async fn act(site: &Site<'_>, held: &Held<'_>, effect: &Effect) -> Result<Re
         Effect::KeepRules { bus, rules } => keep::act(site, held, bus, rules).await,
         Effect::SamBuild { checkout } => sam::build(site, checkout).await,
         Effect::SamDeploy { stack, checkout } => sam::deploy(site, held, stack, checkout).await,
-        Effect::Invoke { function, payload, variable, expected } => {
-            let wish = smoke::Wish { function, payload, variable, expected };
+        Effect::Invoke { function, qualifier, payload, variable, expected } => {
+            let qualifier = qualifier.as_deref();
+            let wish = smoke::Wish { function, qualifier, payload, variable, expected };
             smoke::act(site, held, wish).await
         }
         Effect::UpdateCode { function, package, version, before, revision, expected } => {
@@ -143,8 +145,9 @@ pub async fn observe(site: &Site<'_>, effect: &Effect, receipt: &Receipt) -> Res
         Effect::KeepRules { .. } => Ok(keep::observe(receipt)),
         Effect::SamBuild { checkout } => Ok(sam::observe_build(site, checkout).await),
         Effect::SamDeploy { stack, checkout } => sam::observe_deploy(site, stack, checkout).await,
-        Effect::Invoke { function, payload, variable, expected } => {
-            let wish = smoke::Wish { function, payload, variable, expected };
+        Effect::Invoke { function, qualifier, payload, variable, expected } => {
+            let qualifier = qualifier.as_deref();
+            let wish = smoke::Wish { function, qualifier, payload, variable, expected };
             smoke::observe(site, wish).await
         }
         Effect::UpdateCode { function, package, version, before, revision, expected } => {
@@ -213,8 +216,9 @@ pub async fn stop(
         Effect::KeepRules { .. } => Ok(keep::observe(receipt)),
         Effect::SamBuild { .. } => sam::stop(site, None).await,
         Effect::SamDeploy { stack, .. } => sam::stop(site, Some(stack)).await,
-        Effect::Invoke { function, payload, variable, expected } => {
-            let wish = smoke::Wish { function, payload, variable, expected };
+        Effect::Invoke { function, qualifier, payload, variable, expected } => {
+            let qualifier = qualifier.as_deref();
+            let wish = smoke::Wish { function, qualifier, payload, variable, expected };
             smoke::stop(site, wish).await
         }
         Effect::UpdateCode { function, package, version, before, revision, expected } => {

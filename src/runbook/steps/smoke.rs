@@ -12,7 +12,7 @@ use super::effects::{Found, Observation, Site};
 use crate::aws::{Answered, AwsError, Invocation, Invoke, Invoked};
 use crate::checks::smoke::{judge, moved, unproven};
 use crate::domain::{Held, Progress, Receipt, StepStatus, Verdict, span};
-use crate::sam::Mask;
+use crate::sam::{Mask, is_secret_name};
 
 /// How long a look waits for an answer that is about to come.
 const LOOK: Duration = Duration::from_secs(1);
@@ -36,6 +36,7 @@ const MAX_FOUND: usize = 100;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wish<'a> {
     pub(super) function: &'a str,
+    pub(super) qualifier: Option<&'a str>,
     pub(super) payload: &'a str,
     pub(super) variable: &'a str,
     pub(super) expected: &'a [String],
@@ -76,7 +77,7 @@ pub(super) async fn act(site: &Site<'_>, held: &Held<'_>, wish: Wish<'_>) -> Res
         .ok_or_else(|| refuse("the payload is no JSON object".to_owned()))?;
     // Whatever else has to be asked is asked before the proof.
     site.aws.confirm_account().await?;
-    let mode = match site.aws.mode(wish.function, wish.variable, wish.expected).await {
+    let mode = match site.aws.mode(wish.function, wish.qualifier, wish.variable, wish.expected).await {
         Ok(mode) => mode,
         Err(error) if error.is_transient() => return Err(error.into()),
         Err(error) => return Err(refuse(unread(wish.function, &error))),
@@ -84,7 +85,8 @@ pub(super) async fn act(site: &Site<'_>, held: &Held<'_>, wish: Wish<'_>) -> Res
     if let Some(why) = unproven(wish.function, wish.variable, &mode.proof) {
         return Err(refuse(why));
     }
-    let wanted = Invoke { key: correlation_id(site), function: wish.function.to_owned(), payload, mode };
+    let (function, qualifier) = (wish.function.to_owned(), wish.qualifier.map(str::to_owned));
+    let wanted = Invoke { key: correlation_id(site), function, qualifier, payload, mode };
     site.aws.invoke(held, wanted).await?;
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Receipt { elapsed_ms, ..receipt(site, wish) })
@@ -121,8 +123,9 @@ pub(super) async fn stop(site: &Site<'_>, wish: Wish<'_>) -> Result<Observation,
         StepStatus::Skipped,
         format!(
             "not waited for any longer, but {0} goes on: nothing stops a run of a function that has begun. How it ends is in its \
-             log, /aws/lambda/{0}, under {1}",
+             log, {1}, under {2}",
             wish.function,
+            log_group(site, wish.function).await,
             correlation_id(site)
         ),
     ))
@@ -162,10 +165,16 @@ fn running(site: &Site<'_>) -> Observation {
     Observation { news: is_new.then(|| Progress { now, ..Progress::default() }), ..Observation::default() }
 }
 
+/// The log group that the function writes to; when that cannot be asked, the one that is named after it.
+async fn log_group(site: &Site<'_>, function: &str) -> String {
+    let read = site.aws.log_group(function).await;
+    read.unwrap_or_else(|_| format!("/aws/lambda/{function}"))
+}
+
 /// What is said when it may have run and nobody can tell, with what its log has to show.
 async fn untold(site: &Site<'_>, wish: Wish<'_>) -> String {
     let (function, id) = (wish.function, correlation_id(site));
-    let group = format!("/aws/lambda/{function}");
+    let group = log_group(site, function).await;
     let from = site.step.started_at.unwrap_or(site.run.requested_at);
     let found = site.aws.search_log(&group, &format!("\"{id}\""), from, site.now, MAX_FOUND).await;
     let told = match found {
@@ -200,7 +209,7 @@ async fn over(site: &Site<'_>, wish: Wish<'_>, invoked: &Invoked) -> Result<Obse
         }
     };
     // Read after the answer: what was changed meanwhile may have been what ran.
-    let now = match site.aws.mode(wish.function, wish.variable, wish.expected).await {
+    let now = match site.aws.mode(wish.function, wish.qualifier, wish.variable, wish.expected).await {
         // Asked again for a while, but the answer is not kept from people for longer.
         Err(error) if error.is_transient() && !is_tired(site) => return Err(error),
         read => read,
@@ -250,8 +259,11 @@ fn is_tired(site: &Site<'_>) -> bool {
 }
 
 /// Hides these values, as they are and as JSON writes them.
-fn mask<'a>(secrets: impl Iterator<Item = &'a SecretString>) -> Mask {
-    let forms = secrets.flat_map(|secret| {
+fn mask<'a>(secrets: impl Iterator<Item = &'a (String, SecretString)>) -> Mask {
+    let secrets: Vec<&(String, SecretString)> = secrets.collect();
+    // Of a short value only the name can tell that it is one.
+    let named = secrets.iter().filter(|(name, _)| is_secret_name(name)).map(|(_, secret)| secret.clone());
+    let forms = secrets.iter().flat_map(|(_, secret)| {
         let plain = secret.expose_secret();
         let written = serde_json::to_string(plain).unwrap_or_default();
         let written = written.trim_matches('"').to_owned();
@@ -259,7 +271,7 @@ fn mask<'a>(secrets: impl Iterator<Item = &'a SecretString>) -> Mask {
         let lines = plain.lines().map(str::to_owned).collect::<Vec<_>>();
         lines.into_iter().chain([written, plain.to_owned()]).map(SecretString::from)
     });
-    Mask::of(forms)
+    Mask::of(forms).with_words(named)
 }
 
 fn shown(mask: &mut Mask, payload: &str) -> String {
@@ -292,7 +304,7 @@ mod tests {
     }
 
     fn hiding(secret: &str) -> Mask {
-        mask([SecretString::from(secret)].iter())
+        mask([("NAME".to_owned(), SecretString::from(secret))].iter())
     }
 
     #[test]
@@ -309,6 +321,22 @@ mod tests {
         assert_eq!(shown(&mut mask, "it is pa\"ss word."), "it is [masked].");
         let mut mask = hiding("first-line\nsecond-line");
         assert_eq!(tail(&mut mask, &answered("a first-line\nb second-line\n")), ["a [masked]", "b [masked]"]);
+    }
+
+    #[test]
+    fn a_short_value_is_hidden_as_a_word_where_its_variable_is_named_like_a_secret() {
+        let hidden = |name: &str, value: &str, line: &str| {
+            mask([(name.to_owned(), SecretString::from(value))].iter()).line(line)
+        };
+        assert_eq!(
+            hidden("BROKER_TOKEN", "a1b2", "sent a1b2, not a1b23 nor xa1b2"),
+            "sent [masked], not a1b23 nor xa1b2"
+        );
+        assert_eq!(hidden("DB_PASSWORD", "abc", "'abc' and abc"), "'[masked]' and [masked]");
+        for (name, value) in [("STAGE", "dev"), ("API_KEY", "ab"), ("USE_TOKEN", "true"), ("API_KEY", "  ")] {
+            let line = format!("it is {value} here");
+            assert_eq!(hidden(name, value, &line), line, "{name}");
+        }
     }
 
     #[test]

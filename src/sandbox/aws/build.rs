@@ -77,6 +77,7 @@ impl State {
             updated_at: None,
             update_fails: None,
             variables: variables(spec),
+            logs_to: None,
         });
         self.formations.push(Stack {
             place: place.clone(),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::deploy::base64;
 use super::faults::{PUBLISHES_NOTHING, SLOW_FUNCTION, function_fault, role_fault};
 use super::input::Input;
+use super::lambda::version_of;
 use super::logs::{self, Written};
 use super::refusal::Refusal;
 use super::serve::CallContext;
@@ -24,12 +25,10 @@ const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 
 pub fn invoke(state: &mut State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
     let name = input.required("FunctionName")?;
-    if input.text("Qualifier").is_some() || input.text("InvocationType").is_some_and(|kind| kind != "RequestResponse") {
-        return Err(Refusal::unmodelled(
-            "InvalidParameterValueException",
-            "only $LATEST is invoked here, and waited for",
-        ));
+    if input.text("InvocationType").is_some_and(|kind| kind != "RequestResponse") {
+        return Err(Refusal::unmodelled("InvalidParameterValueException", "what is invoked here is waited for"));
     }
+    let version = version_of(name, &input)?;
     let is_it = |function: &Function| call.sees(&function.place) && (function.name == name || function.arn() == name);
     let Some(index) = state.functions.iter().position(is_it) else {
         let message = format!("Function not found: {name}");
@@ -48,7 +47,7 @@ pub fn invoke(state: &mut State, call: &CallContext, input: Input) -> Result<Val
     }
     let correlation = payload["correlation_id"].as_str().unwrap_or_default().to_owned();
     let stack = state.stacks.iter().find(|stack| stack.environment == environment).cloned();
-    let mut lines = vec![format!("START RequestId: {REQUEST_ID} Version: $LATEST")];
+    let mut lines = vec![format!("START RequestId: {REQUEST_ID} Version: {version}")];
     lines.push(
         json!({"level": "info", "message": "trading", "mode": mode(&state.functions[index], stack.as_ref()), "correlation_id": correlation})
             .to_string(),
@@ -97,7 +96,7 @@ pub fn invoke(state: &mut State, call: &CallContext, input: Input) -> Result<Val
     Ok(json!({
         "StatusCode": 200,
         "FunctionError": error,
-        "ExecutedVersion": "$LATEST",
+        "ExecutedVersion": version,
         "LogResult": tail,
         "Payload": body.to_string(),
     }))

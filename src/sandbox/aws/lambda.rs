@@ -27,10 +27,8 @@ pub fn answer(state: &mut State, call: &CallContext, input: Input) -> Result<Val
 }
 
 fn get_function_configuration(state: &State, call: &CallContext, input: Input) -> Result<Value, Refusal> {
-    if input.text("Qualifier").is_some() {
-        return Err(Refusal::unmodelled("InvalidParameterValueException", "versions and aliases are not known here"));
-    }
     let name = input.required("FunctionName")?;
+    let version = version_of(name, &input)?;
     let mut functions = state.functions.iter().filter(|function| call.sees(&function.place));
     let function = functions.find(|function| function.name == name || function.arn() == name).ok_or_else(|| {
         Refusal { status: 404, ..Refusal::sender("ResourceNotFoundException", format!("Function not found: {name}")) }
@@ -59,13 +57,29 @@ fn get_function_configuration(state: &State, call: &CallContext, input: Input) -
         "MemorySize": 512,
         "LastModified": function.modified.strftime("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string(),
         "CodeSha256": function.code,
-        "Version": "$LATEST",
+        "Version": version,
+        "LoggingConfig": {"LogFormat": "Text", "LogGroup": function.log_group()},
         "State": "Active",
         "LastUpdateStatus": status,
         "LastUpdateStatusReason": function.update_fails.as_deref().filter(|_| status == "Failed"),
         "RevisionId": revision(function),
         "PackageType": "Zip",
     }))
+}
+
+/// The alias that every function has, and the version that it points to, which is set up as `$LATEST` is.
+const ALIAS: (&str, &str) = ("live", "7");
+
+/// The version that a call is about.
+pub fn version_of(function: &str, input: &Input) -> Result<&'static str, Refusal> {
+    match input.text("Qualifier") {
+        None | Some("$LATEST") => Ok("$LATEST"),
+        Some(qualifier) if qualifier == ALIAS.0 || qualifier == ALIAS.1 => Ok(ALIAS.1),
+        Some(qualifier) => {
+            let message = format!("Function not found: {function}:{qualifier}");
+            Err(Refusal { status: 404, ..Refusal::sender("ResourceNotFoundException", message) })
+        }
+    }
 }
 
 /// The most that an account of 1000 can reserve, where no other function reserves any.

@@ -287,6 +287,18 @@ impl World {
         function.map(|function| function.code = code_of(label)).is_some()
     }
 
+    /// Has a function write to another log group from now on, and gives it another variable; says whether there is such a
+    /// function.
+    pub fn set_up_function(&self, function: &str, log_group: &str, variable: (&str, &str)) -> bool {
+        let mut inner = self.ticked();
+        let Some(function) = inner.state.functions.iter_mut().find(|known| known.name == function) else {
+            return false;
+        };
+        function.logs_to = Some(log_group.to_owned());
+        function.variables.insert(variable.0.to_owned(), variable.1.to_owned());
+        true
+    }
+
     /// Lets updates of a function's code fail for a reason, or not any more; says whether there is such a function.
     pub fn set_update_fails(&self, function: &str, why: Option<&str>) -> bool {
         let mut inner = self.ticked();

@@ -27,7 +27,7 @@ pub struct Written {
 impl Function {
     /// The name of its log group.
     pub fn log_group(&self) -> String {
-        format!("/aws/lambda/{}", self.name)
+        self.logs_to.clone().unwrap_or_else(|| format!("/aws/lambda/{}", self.name))
     }
 }
 

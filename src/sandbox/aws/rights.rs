@@ -76,7 +76,11 @@ fn resources(service: Service, operation: &str, input: &Value, place: &Place) ->
         (Service::Sqs, _) => last(&text("QueueUrl"), '/'),
         (Service::DynamoDb, "GetResourcePolicy") => return vec![text("ResourceArn")],
         (Service::DynamoDb, _) => format!("table/{}", last(&text("TableName"), '/')),
-        (Service::Lambda, _) => format!("function:{}", last(&text("FunctionName"), ':')),
+        (Service::Lambda, _) => {
+            let qualifier = Some(text("Qualifier")).filter(|qualifier| !qualifier.is_empty() && qualifier != "$LATEST");
+            let qualifier = qualifier.map(|qualifier| format!(":{qualifier}")).unwrap_or_default();
+            format!("function:{}{qualifier}", last(&text("FunctionName"), ':'))
+        }
         (Service::CloudFormation, _) => format!("stack/{}/0", text("StackName")),
         (Service::Sns, _) => return vec![text("TopicArn")],
         (service, _) => {

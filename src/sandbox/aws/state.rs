@@ -222,6 +222,9 @@ pub struct Function {
     /// Its variables.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// The log group that it is set up with, if it is with another than its own.
+    #[serde(default)]
+    pub logs_to: Option<String>,
 }
 
 impl Function {
