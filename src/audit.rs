@@ -158,6 +158,9 @@ fn said(event: &Event) -> Said<'_> {
             let until = hold.until.map(|until| format!(" until {until}")).unwrap_or_default();
             said(Some(&hold.by), &hold.kind.word(), format!("{}{until}", hold.reason))
         }
+        Event::Discarded { change_sets, problem } => {
+            said(None, &change_sets.join(" "), problem.clone().unwrap_or_default())
+        }
         Event::Released { hold } => said(None, &hold.word(), String::new()),
         Event::Waiting { holder } => said(None, holder, String::new()),
         Event::Locked => said(None, &"", String::new()),

@@ -43,10 +43,7 @@ enum Verb {
     #[command(name = "test-alarm")]
     TestAlarm(Words),
     Monitor(With<monitor::Options>),
-    Dlq(With<dlq::Options>),
     Doctor(Words),
-    #[command(name = "hard-stop")]
-    HardStop(Words),
     Status(Words),
     Runs(Words),
     Show(Words),
@@ -86,6 +83,9 @@ enum Planned {
     Recover(Words),
     Smoke(Words),
     Replay(With<replay::Options>),
+    #[command(name = "hard-stop")]
+    HardStop(Words),
+    Dlq(With<dlq::Options>),
 }
 
 #[derive(Args)]
@@ -190,9 +190,7 @@ impl Verb {
             Self::Subscriptions(Words { words }) => subscriptions::read(line(words)),
             Self::TestAlarm(Words { words }) => test_alarm::read(line(words)),
             Self::Monitor(With { words, options }) => monitor::read(line(words), options),
-            Self::Dlq(With { words, options }) => dlq::read(line(words), options),
             Self::Doctor(Words { words }) => doctor::read(line(words)),
-            Self::HardStop(Words { words }) => hard_stop::read(line(words)),
             Self::Status(Words { words }) => status::read(line(words)),
             Self::Runs(Words { words }) => runs::read(line(words)),
             Self::Show(Words { words }) => show::read(line(words)),
@@ -233,6 +231,8 @@ impl Planned {
             Self::Smoke(Words { words }) => smoke::read(line(words)),
             Self::Replay(With { words, options }) => replay::read(line(words), options),
             Self::Verify(Words { words }) => verify::read(line(words)),
+            Self::HardStop(Words { words }) => hard_stop::read(line(words)),
+            Self::Dlq(With { words, options }) => dlq::read(line(words), options),
         }
     }
 }

@@ -386,6 +386,15 @@ pub enum Event {
         /// Whether every rule is shown to be off.
         verified: bool,
     },
+    /// What was prepared for the plan and not carried out was taken away again (CloudFormation `DeleteChangeSet`), or could
+    /// not be. Follows the end.
+    Discarded {
+        /// The change sets, by name.
+        change_sets: Vec<String>,
+        /// Why they are still there, for people.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        problem: Option<String>,
+    },
     /// The run is over. Nothing of weight follows it.
     Ended {
         /// How.
@@ -441,6 +450,7 @@ impl Event {
             Self::Undoing { .. } => "undoing",
             Self::Undone { .. } => "undone",
             Self::RulesDisabled { .. } => "rules_disabled",
+            Self::Discarded { .. } => "discarded",
             Self::Ended { .. } => "ended",
         }
     }

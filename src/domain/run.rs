@@ -210,6 +210,8 @@ pub struct Run {
     pub disabled: Option<Vec<RuleOutcome>>,
     /// How it ended.
     pub ended: Option<Ended>,
+    /// Whether what was prepared and not carried out was taken away, or given up on.
+    pub discarded: bool,
     /// The number of its last event.
     pub last_seq: i64,
     /// When its last event was recorded, UTC.
@@ -267,6 +269,7 @@ impl Run {
             trouble: None,
             disabled: None,
             ended: None,
+            discarded: false,
             last_seq: first.seq,
             last_at: first.at,
         };
@@ -383,6 +386,7 @@ impl Run {
                 self.deliver(Delivery { moment: *moment, to: to.clone(), receipt: Err(problem.clone()) });
             }
             Event::Held { .. } | Event::Released { .. } => {}
+            Event::Discarded { .. } => self.discarded = true,
             Event::Waiting { holder } => self.waiting_for = Some(*holder),
             Event::Locked => {
                 self.locked = true;

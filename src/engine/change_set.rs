@@ -4,12 +4,13 @@
 
 use super::act::session;
 use super::effects::without_lock;
-use super::execute::{Engine, HISTORY, Place};
+use super::execute::{Drive, Engine, HISTORY, LONGEST_RETRY, Place, TROUBLE_BUDGET, Turn};
+use super::later;
 use super::prepare::Wish;
 use crate::aws::AwsError;
 use crate::domain::{
-    ChangeSetFacts, ChangeSetOrder, ChangeSetState, ChangesetDeployer, CodeRollback, Command, Environment, How,
-    KnownVersion, StepId,
+    ChangeSetFacts, ChangeSetOrder, ChangeSetState, ChangesetDeployer, CodeRollback, Command, Environment, Event, How,
+    KnownVersion, Run, StepId,
 };
 use crate::store::StoreError;
 
@@ -121,7 +122,7 @@ impl Engine {
         let aws = place.aws.acting_for(&session(run, &StepId("change-set".to_owned()))).await?;
         let held = without_lock(place, run);
         for attempt in 1..=MOST_ATTEMPTS {
-            let name = format!("alch-{}-{attempt}", run.mark());
+            let name = name(run, attempt);
             let found = match place.aws.change_set(&environment.stack, &name).await?.value {
                 Some(found) => found,
                 None => {
@@ -163,6 +164,69 @@ impl Engine {
         facts.problem = Some(format!("{} goes on moving; ask again when nobody else changes it", environment.stack));
         Ok(facts)
     }
+}
+
+impl Drive<'_> {
+    /// Takes away the change sets that the run has made and not executed (DeleteChangeSet), and records it. Done again after
+    /// a crash, which harms nothing: what is gone is not found.
+    pub(super) async fn discard(&self, place: &Place, run: &Run) -> Result<Turn, StoreError> {
+        let inner = &self.engine.0;
+        let names = match left_behind(place, run).await {
+            Ok(names) if names.is_empty() => {
+                inner.store.retire(&self.claim, run.last_seq).await?;
+                return Ok(Turn::Over);
+            }
+            Ok(names) => names,
+            Err(error) => return self.discarded_later(run, Vec::new(), error).await,
+        };
+        match delete(place, run, &names).await {
+            Ok(()) => self.record(vec![Event::Discarded { change_sets: names, problem: None }]).await,
+            Err(error) => self.discarded_later(run, names, error).await,
+        }
+    }
+
+    /// Tries again while that can help, then says that they are left.
+    async fn discarded_later(&self, run: &Run, change_sets: Vec<String>, error: AwsError) -> Result<Turn, StoreError> {
+        let inner = &self.engine.0;
+        let now = inner.clock.now();
+        let ended = run.ended.as_ref().map_or(now, |ended| ended.at);
+        if error.is_transient() && now.duration_since(ended) < TROUBLE_BUDGET {
+            let back = inner.store.put_back(&self.claim, run.last_seq, later(now, LONGEST_RETRY)).await?;
+            return Ok(if back { Turn::Over } else { self.still_ours().await? });
+        }
+        tracing::warn!(run.id = %run.id, %error, "change sets of a run that is over could not be deleted");
+        self.record(vec![Event::Discarded { change_sets, problem: Some(error.to_string()) }]).await
+    }
+}
+
+/// The change sets that a run has made and not executed, oldest first: they are numbered without a gap.
+async fn left_behind(place: &Place, run: &Run) -> Result<Vec<String>, AwsError> {
+    let mut names = Vec::new();
+    for attempt in 1..=MOST_ATTEMPTS {
+        let name = name(run, attempt);
+        match place.aws.change_set(&place.environment.stack, &name).await?.value {
+            None => break,
+            // Somebody else has: it is the stack's history now.
+            Some(set) if matches!(set.state, ChangeSetState::Executed { .. }) => {}
+            Some(_) => names.push(name),
+        }
+    }
+    Ok(names)
+}
+
+/// Deletes them, the last first, so that a crash leaves no gap in their numbers.
+async fn delete(place: &Place, run: &Run, names: &[String]) -> Result<(), AwsError> {
+    let aws = place.aws.acting_for(&session(run, &StepId("change-set".to_owned()))).await?;
+    let held = without_lock(place, run);
+    for name in names.iter().rev() {
+        aws.delete_change_set(&held, &place.environment.stack, name).await?;
+    }
+    Ok(())
+}
+
+/// The name of a run's change set.
+fn name(run: &Run, attempt: u32) -> String {
+    format!("alch-{}-{attempt}", run.mark())
 }
 
 /// The name of the version that runs: of the newest one that was deployed here when nobody has touched the stack since, else

@@ -30,9 +30,9 @@ use crate::sam::Sam;
 use crate::store::{Claim, LockOutcome, Store, StoreError};
 
 /// How long AWS may go on failing in one step before the step has failed.
-const TROUBLE_BUDGET: SignedDuration = SignedDuration::from_mins(10);
+pub(super) const TROUBLE_BUDGET: SignedDuration = SignedDuration::from_mins(10);
 /// The longest time between two tries.
-const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(30);
 /// How often a run that waits for an environment looks by itself; the end of the holder wakes it earlier.
 const QUEUE_LOOK: SignedDuration = SignedDuration::from_mins(1);
 /// Between two tries when the database is gone.
@@ -264,6 +264,7 @@ impl Drive<'_> {
             Next::Apply(step) => self.apply(place, &run, &step).await,
             Next::Settle(step) => self.settle(place, &run, &step).await,
             Next::Undo(step) => self.undo(place, &run, &step).await,
+            Next::Discard => Box::pin(self.discard(place, &run)).await,
         }
     }
 

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{approval, later, monitor};
 use crate::checks::{checklist, gate, smoke};
 use crate::domain::{
-    Actor, Answer, Check, Command, Destination, Effect, Environment, Event, Inspection, Moment, OnGateFailure,
-    OnInconclusive, Plan, Run, Step, StepId, StepKind, StepProgress, StepStatus, Subject, Verdict, span,
+    Actor, Answer, Check, CodeRollback, Command, Destination, Effect, Environment, Event, Inspection, Moment,
+    OnGateFailure, OnInconclusive, Plan, Run, Step, StepId, StepKind, StepProgress, StepStatus, Subject, Verdict, span,
 };
 
 /// The next thing to do.
@@ -44,6 +44,8 @@ pub enum Next {
     },
     /// Undo the step.
     Undo(StepId),
+    /// The run has ended: take away what was prepared for it and not carried out.
+    Discard,
     /// Nothing to do before this time.
     Wait(Timestamp),
     /// Write the end.
@@ -64,6 +66,7 @@ pub fn next(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, 
         | Next::Observe(_)
         | Next::Stop(_)
         | Next::Check { .. }
+        | Next::Discard
         | Next::Undo(_) => true,
         Next::Lock | Next::Record(_) | Next::Wait(_) | Next::Conclude | Next::Ended => false,
     };
@@ -76,7 +79,8 @@ pub fn next(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, 
 /// The same while AWS gives no trouble.
 fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, now: Timestamp) -> Next {
     if run.ended.is_some() {
-        return publish(run, Moment::After).unwrap_or(Next::Ended);
+        let over = || if leaves_change_sets(run, environment) { Next::Discard } else { Next::Ended };
+        return publish(run, Moment::After).unwrap_or_else(over);
     }
     if let (Command::Rollback { .. }, Some(_)) = (&run.command, &run.plan) {
         return approval::of_rollback(run, environment, now);
@@ -114,6 +118,17 @@ fn untroubled(run: &Run, environment: &Environment, polled_at: Option<Timestamp>
         (Next::Wait(until), Some(skip)) => Next::Wait(until.min(skip)),
         (next, _) => next,
     }
+}
+
+/// Whether the run may have left change sets behind: one is made while planning, and is of no use to anybody once the run
+/// has ended without executing it. Where one may have been executed, CloudFormation takes the others away.
+fn leaves_change_sets(run: &Run, environment: &Environment) -> bool {
+    let makes = matches!(run.command, Command::Deploy { .. } | Command::CodeRollback { by: CodeRollback::Stack, .. });
+    let executed = run.steps.iter().any(|progress| {
+        matches!(progress.step.kind, StepKind::Effect { effect: Effect::ExecuteChangeSet { .. }, .. })
+            && (progress.effected.is_some() || progress.status == StepStatus::Unknown)
+    });
+    makes && environment.changeset().is_some() && !executed && !run.discarded
 }
 
 /// How often it is looked, at the longest, whether an effect has stopped: nobody waits for a slow look to be rid of it.

@@ -113,7 +113,7 @@ fn play(world: &World) -> Told {
         }
         let stopped = run.cancel.is_some() || run.preempted.is_some();
         let events = match next(&run, &environment, polled_at, now) {
-            Next::Ended => return Told { run, acts },
+            Next::Ended | Next::Discard => return Told { run, acts },
             Next::Conclude => vec![conclude(&run)],
             Next::Record(events) => {
                 assert!(!events.is_empty(), "a turn that records nothing would come again for ever");

@@ -1,7 +1,7 @@
 //! `/alch deploy` by change set: what would change is shown first, then executed once, and the rules stay as they were.
 
 use alch::domain::{Detail, Outcome, RunId};
-use alch::sandbox::aws::{RuleState, VersionPlan};
+use alch::sandbox::aws::{ApiFault, Failure, Outcome as CallOutcome, RuleState, VersionPlan};
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 
@@ -248,5 +248,118 @@ fn a_rollback_in_the_middle_of_an_update_turns_the_rules_off_and_says_what_goes_
         let ended = world.until_ended(R1).await.ended.unwrap();
         assert_eq!(ended.outcome, Outcome::Preempted);
         assert!(ended.summary.contains("roll back once more if one is on"), "{}", ended.summary);
+    });
+}
+
+/// What has become of the change sets that were made: still there, by name.
+fn left(world: &World) -> Vec<String> {
+    let calls = world.aws.calls();
+    let names = |operation: &str| -> Vec<String> {
+        let of = calls.iter().filter(|call| call.operation == operation && call.outcome == CallOutcome::Answered);
+        of.map(|call| call.request["ChangeSetName"].as_str().unwrap().to_owned()).collect()
+    };
+    let deleted = names("DeleteChangeSet");
+    names("CreateChangeSet").into_iter().filter(|name| !deleted.contains(name)).collect()
+}
+
+#[test]
+fn a_change_set_that_nobody_executes_is_deleted() {
+    for how in ["reject", "cancel", "lapse"] {
+        tell(async |world| {
+            world.alice().types("deploy prod --version 2026.11.27").await;
+            world.passes(SignedDuration::from_secs(10)).await;
+            assert_eq!(left(world).len(), 1);
+            match how {
+                "cancel" => {
+                    world.alice().types("cancel R-1").await;
+                }
+                "lapse" => world.passes(SignedDuration::from_mins(31)).await,
+                _ => {
+                    world.bob().types("reject R-1 \"not today\"").await;
+                }
+            }
+            let run = world.until_ended(R1).await;
+            world.passes(SignedDuration::from_secs(5)).await;
+            assert_eq!((left(world), executions(world)), (Vec::new(), 0), "{how}");
+            let told = world.told(R1).await;
+            let name = format!("alch-{}-1", run.mark());
+            assert!(told.contains(&format!("not executed, and so deleted: {name}")), "{how}: {told}");
+        });
+    }
+}
+
+#[test]
+fn a_change_set_is_deleted_though_alch_is_killed_or_cloudformation_does_not_answer() {
+    for killed in [true, false] {
+        tell(async |world| {
+            world.alice().types("deploy prod --version 2026.11.27").await;
+            world.passes(SignedDuration::from_secs(10)).await;
+            let operation = "DeleteChangeSet".to_owned();
+            world.aws.inject(ApiFault { operation, times: 6, how: Failure::ServerError });
+            world.alice().types("cancel R-1").await;
+            world.until_ended(R1).await;
+            assert_eq!(left(world).len(), 1);
+            if killed {
+                world.killed();
+                world.aws.cancel_injected();
+                world.clock.advance(SignedDuration::from_secs(40));
+                world.starts().await;
+            }
+            world.passes(SignedDuration::from_mins(2)).await;
+            assert_eq!(left(world), Vec::<String>::new());
+        });
+    }
+}
+
+#[test]
+fn a_change_set_that_cannot_be_deleted_is_said_to_be_left() {
+    tell(async |world| {
+        let operation = "DeleteChangeSet".to_owned();
+        world.aws.inject(ApiFault { operation, times: 1, how: Failure::AccessDenied });
+        world.alice().types("deploy prod --version 2026.11.27").await;
+        world.passes(SignedDuration::from_secs(10)).await;
+        world.alice().types("cancel R-1").await;
+        world.until_ended(R1).await;
+        let thread = world.thread(R1).await;
+        assert!(thread.contains("A change set may be left behind") && thread.contains("DeleteChangeSet"), "{thread}");
+    });
+}
+
+#[test]
+fn a_preview_leaves_nothing_behind_and_says_why_it_shows_no_more() {
+    tell(async |world| {
+        world.alice().types("deploy dev --version 2026.11.27").await;
+        world.until_ended(R1).await;
+        world.passes(SignedDuration::from_mins(20)).await;
+        let made = left(world);
+        for (command, words) in [
+            ("deploy dev --version 2026.11.28", "what a deployment would change is said by its change set"),
+            ("rollback dev --code", "what a deployment would change is said by its change set"),
+            ("rollback dev --code --function", "Put the code of the-alchemiser-v2-lambda-dev back"),
+            ("rollback dev", "Disable all rules"),
+            ("hard-stop dev", "reserved concurrency none → 0"),
+            ("restore dev", "there was no rollback of dev to restore from"),
+            ("smoke dev", "Invoke the-alchemiser-v2-lambda-dev"),
+            ("recover dev", "there is nothing to bring it out of"),
+            ("enable all dev", "Enable signal-generated"),
+            ("disable all dev", "Disable signal-generated"),
+            ("replay start dev --from \"2026-11-23 03:00\" --to \"2026-11-23 03:05\" --even-off", "Replay events"),
+            ("replay start dev", "There is no plan"),
+            ("dlq redrive dev", "There is no plan"),
+            ("dlq dev", "does not become a run"),
+            ("hard-stop prod", "Stop the-alchemiser-v2-lambda-prod"),
+        ] {
+            world.bob().types(&format!("plan {command}")).await;
+            let saw = world.bob().saw();
+            assert!(saw.contains(words), "{command}: {saw}");
+        }
+        assert_eq!(left(world), made);
+        let changing =
+            ["Put", "Delete", "Update", "Create", "Execute", "Enable", "Disable", "Start", "Invoke", "Publish"];
+        let since = world.run(R1).await.ended.unwrap().at;
+        for call in world.aws.calls().iter().filter(|call| call.at > since) {
+            assert!(!changing.iter().any(|word| call.operation.starts_with(word)), "{call:?}");
+        }
+        assert_eq!(world.store().recent_runs(None, 10).await.unwrap().len(), 1, "and nothing is recorded");
     });
 }

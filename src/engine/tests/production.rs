@@ -170,7 +170,7 @@ fn play_production(world: &Production) -> Run {
             }
         }
         let events = match next(&run, &environment, polled_at, now) {
-            Next::Ended => return run,
+            Next::Ended | Next::Discard => return run,
             Next::Conclude => vec![conclude(&run)],
             Next::Record(events) => {
                 assert!(!events.is_empty(), "a turn that records nothing would come again for ever");

@@ -150,6 +150,7 @@ pub fn consequences(plan: &Plan, context: &ViewContext<'_>) -> Vec<Markup> {
                 typed(Command::Rollback { environment })
             )
         }
+        Command::HardStop { .. } => md!("{} gives the function back", typed(Command::Restore { environment })),
         Command::Disable { rules, .. } => typed(Command::Enable { rules: rules.clone(), environment }),
         Command::Deploy { .. } | Command::CodeRollback { .. } => {
             let back = Command::CodeRollback {

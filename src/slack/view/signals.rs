@@ -47,6 +47,7 @@ pub fn is_signal(event: &Event) -> bool {
         | Event::Undelivered { .. }
         | Event::Held { .. }
         | Event::Released { .. }
+        | Event::Discarded { .. }
         | Event::Waiting { .. }
         | Event::Locked
         | Event::Started { .. }

@@ -149,6 +149,10 @@ pub fn said(event: &Event, run: &Run) -> String {
             let by = words::plain_actor(&hold.by);
             format!("{} is {} by {by}{until}: {}", run.environment, hold.kind.word(), hold.reason)
         }
+        Event::Discarded { change_sets, problem } => match problem {
+            None => format!("not executed, and so deleted: {}", change_sets.join(", ")),
+            Some(problem) => format!("change sets may be left behind: {problem}"),
+        },
         Event::Released { hold } => format!("{} is not {} any more", run.environment, hold.word()),
     }
 }

@@ -94,7 +94,7 @@ impl Teller<'_> {
             let before = self.run.clone();
             self.run.apply(recorded);
             notices::told(&before, &self.run, *moment, to)?
-        } else if over && !matches!(event, Event::Escalated { .. }) {
+        } else if over && !matches!(event, Event::Escalated { .. } | Event::Discarded { problem: Some(_), .. }) {
             // A signal that came too late: it changed nothing, and the end was already told.
             self.run.apply(recorded);
             return None;
@@ -186,6 +186,12 @@ impl Teller<'_> {
                 md!("{} is held by {}", &run.environment, *holder).bold(),
                 run.id,
                 self.typed(&Command::Cancel { run: run.id }),
+            ))),
+            Event::Discarded { change_sets, problem: Some(problem) } => Some(section(md!(
+                "⚠️ {}: {}. {} It changes nothing of the stack, and is deleted in the CloudFormation console.",
+                Markup::from("A change set may be left behind").bold(),
+                clip(problem.trim_end_matches('.'), 400),
+                clip(&change_sets.join(", "), 300)
             ))),
             Event::Finished { step, status, .. } => self.finished(step, *status),
             Event::Troubled { .. } => self.troubled(),
