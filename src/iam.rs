@@ -210,7 +210,11 @@ fn parts(environment: &Environment) -> BTreeSet<&'static str> {
         parts.insert("smoke");
     }
     if environment.changeset().is_some() {
-        parts.extend(["changeset", "packages"]);
+        parts.insert("changeset");
+    }
+    // Whoever puts a package into the function has to be able to read it, whatever has deployed it.
+    if environment.deploy.is_some() {
+        parts.insert("packages");
     }
     parts
 }

@@ -856,9 +856,9 @@ fn the_rest_is_understood_too() {
 #[test]
 fn what_has_a_plan_is_what_acts() {
     for name in plan::PLANNED {
-        let example = help::topic(name, &context());
-        let example = example.lines().find_map(|line| line.strip_prefix("• `/alch ")).unwrap();
-        let command = understood(example.trim_end_matches('`'));
-        assert!(command.acts() || matches!(command, Command::Verify { .. }), "{name}");
+        let topic = help::topic(name, &context());
+        let examples = topic.lines().filter_map(|line| line.strip_prefix("• `/alch "));
+        let mut commands = examples.map(|example| understood(example.trim_end_matches('`')));
+        assert!(commands.any(|command| command.acts() || matches!(command, Command::Verify { .. })), "{name}");
     }
 }
