@@ -13,6 +13,7 @@ async fn a_change_set_is_made_executed_and_empty_against_moto() {
         let story = begin(&moto).await;
         story.a_version_is_deployed(false).await;
         story.what_cannot_be_found_makes_no_change_set().await;
+        story.a_dry_run_changes_nothing().await;
         story.the_function_is_stopped_and_gets_other_code().await;
     }
 }
@@ -109,6 +110,16 @@ impl Story {
         assert_eq!(self.aws.stack_state("no-such-stack").await.unwrap(), None);
     }
 
+    /// moto answers with the code that runs, which Alch takes for no answer. ministack carries it out, so it is not asked.
+    async fn a_dry_run_changes_nothing(&self) {
+        let function = &self.environment.function;
+        let before = self.aws.code(function).await.unwrap().value;
+        let package = Package { bucket: BUCKET.to_owned(), key: "code/2.zip".to_owned(), object_version: None };
+        let answered = self.aws.dry_run_code(&self.held, function, &package).await.unwrap().value;
+        assert!(answered.is_some());
+        assert_eq!(self.aws.code(function).await.unwrap().value.code, before.code);
+    }
+
     async fn the_function_is_stopped_and_gets_other_code(&self) {
         let function = &self.environment.function;
         for to in [Some(0), Some(5), None, None] {
@@ -120,14 +131,10 @@ impl Story {
         let running = self.aws.running(&self.environment).await.unwrap();
         assert_eq!(running.code, before.code);
         assert!(running.package.is_some() != running.lacks.is_some(), "{running:?}");
-        let computed = self.aws.dry_run_code(&self.held, function, &package).await.unwrap().value;
-        assert_eq!(self.aws.code(function).await.unwrap().value.code, before.code, "a dry run changes nothing");
         let answered = self.aws.update_code(&self.held, function, &package, &before.revision).await.unwrap().value;
         let after = self.aws.code(function).await.unwrap().value;
         assert_ne!(after.code, before.code);
         assert_eq!(answered.as_ref(), Some(&after.code));
-        // moto answers a dry run with the code that runs, which Alch takes for no answer.
-        assert!(computed.as_ref() == Some(&after.code) || computed.as_ref() == Some(&before.code), "{computed:?}");
         let missing = self.aws.set_concurrency(&self.held, "no-such-function", Some(0)).await.unwrap_err();
         assert!(missing.is_not_found(), "{missing}");
     }
