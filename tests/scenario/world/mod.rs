@@ -187,6 +187,28 @@ impl World {
         }
     }
 
+    /// Lets the bot go on until `reached`, or until it waits for ever; then it is killed, and started again. Time passes only
+    /// while the bot is at rest: it does not run away from what is being done.
+    pub async fn killed_when(&mut self, reached: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !reached(self) {
+            assert!(Instant::now() < deadline, "the bot does not get there");
+            if !self.is_settled().await {
+                tokio::time::sleep(Duration::from_micros(100)).await;
+                continue;
+            }
+            // Slack is told at its own pace.
+            self.settle().await;
+            match self.next_wake().await {
+                _ if reached(self) => break,
+                Some(wake) => self.clock.advance(wake.duration_since(self.clock.now()).max(SignedDuration::ZERO)),
+                None => break,
+            }
+        }
+        self.killed();
+        self.starts().await;
+    }
+
     fn bot(&self) -> &Bot {
         self.bot.as_ref().expect("the bot runs")
     }
