@@ -32,8 +32,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sam", &["domain"]),
     // What a reading of AWS has to answer is said by the checks.
     ("aws", &["domain", "checks"]),
-    // What is known of a second factor is a row there.
-    ("store", &["domain", "journal", "step_up"]),
+    // What is known of a second factor is a row there; how long a lease lasts, the clock tells.
+    ("store", &["domain", "clock", "journal", "step_up"]),
     ("engine", &["domain", "clock", "checks", "notice", "runbook", "aws", "sam", "store"]),
     ("slack::message", &[]),
     ("slack::view", &["domain", "slack::message"]),

@@ -44,17 +44,17 @@ impl Aws {
         to: Option<u32>,
     ) -> Result<Vec<String>, AwsError> {
         let Some(to) = to else {
-            self.may_change(held, DELETE_CONCURRENCY).await?;
+            let in_time = self.may_change(held, DELETE_CONCURRENCY).await?;
             let call = self.clients().lambda.delete_function_concurrency().function_name(function);
-            let sent = call.send().await;
+            let sent = call.customize().interceptor(in_time).send().await;
             return sent
                 .map(|output| ids(&output))
                 .map_err(|error| AwsError::from_sdk(DELETE_CONCURRENCY, &error).about(function));
         };
-        self.may_change(held, PUT_CONCURRENCY).await?;
+        let in_time = self.may_change(held, PUT_CONCURRENCY).await?;
         let number = i32::try_from(to).unwrap_or(i32::MAX);
         let call = self.clients().lambda.put_function_concurrency().function_name(function);
-        let sent = call.reserved_concurrent_executions(number).send().await;
+        let sent = call.reserved_concurrent_executions(number).customize().interceptor(in_time).send().await;
         sent.map(|output| ids(&output)).map_err(|error| AwsError::from_sdk(PUT_CONCURRENCY, &error).about(function))
     }
 
@@ -88,12 +88,12 @@ impl Aws {
         package: &Package,
         revision: &str,
     ) -> Result<Vec<String>, AwsError> {
-        self.may_change(held, UPDATE_CODE).await?;
+        let in_time = self.may_change(held, UPDATE_CODE).await?;
         let call = self.clients().lambda.update_function_code().function_name(function);
         let call = call.s3_bucket(&package.bucket).s3_key(&package.key);
         let call = call.set_s3_object_version(package.object_version.clone());
         let call = call.set_revision_id((!revision.is_empty()).then(|| revision.to_owned()));
-        let sent = call.send().await;
+        let sent = call.customize().interceptor(in_time).send().await;
         sent.map(|output| ids(&output)).map_err(|error| AwsError::from_sdk(UPDATE_CODE, &error).about(function))
     }
 }

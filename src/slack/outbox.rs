@@ -22,11 +22,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::pace::{Pace, is_credible};
 use self::pass::{Memory, Next};
+use self::post::GoOn;
 use super::client::{AuthTest, SlackClient};
 use super::message::Message;
 use crate::clock::Clock;
 use crate::domain::{Moment, Recorded, Run, RunId, SlackPlace};
-use crate::store::Store;
+use crate::store::{Duty, Replica, Store, StoreError, Tenure};
 
 /// Runs that are worked on at the same time; more wait.
 const MAX_PARALLEL: usize = 64;
@@ -113,6 +114,7 @@ pub struct Outbox(Arc<Inner>);
 
 struct Inner {
     store: Store,
+    replica: Replica,
     client: SlackClient,
     clock: Clock,
     look: Look,
@@ -158,11 +160,12 @@ impl Slot {
 }
 
 impl Outbox {
-    /// Tells `client`'s Slack what is in `store`, as `look` says.
-    pub fn new(store: Store, client: SlackClient, clock: Clock, look: Look, tempo: Tempo) -> Self {
+    /// Tells `client`'s Slack what is in the store, as `look` says, while no other process does.
+    pub fn new(replica: Replica, client: SlackClient, clock: Clock, look: Look, tempo: Tempo) -> Self {
+        let store = replica.store().clone();
         let pace = Pace::new(tempo);
         let (ourselves, state) = (OnceCell::new(), watch::Sender::new(State::default()));
-        Self(Arc::new(Inner { store, client, clock, look, tempo, pace, ourselves, state }))
+        Self(Arc::new(Inner { store, replica, client, clock, look, tempo, pace, ourselves, state }))
     }
 
     /// Returns once everything that is recorded by now is told, or can be told only with time: cards that move.
@@ -194,16 +197,20 @@ impl Outbox {
         let mut seen = None;
         let mut store_fails = false;
         let mut look = true;
+        // Of several processes one tells, and the others watch whether it does.
+        let mut telling = None;
         let mut looked_at = Instant::now();
         while !stop.is_cancelled() {
             if std::mem::take(&mut look) {
                 looked_at = Instant::now();
                 let upto = *changes.borrow_and_update();
-                match inner.store.unprojected().await {
-                    Ok(runs) => {
+                match inner.to_tell().await {
+                    Ok(found) => {
                         seen = Some(upto);
                         store_fails = false;
-                        for run in runs {
+                        let (tenure, runs) = found.unzip();
+                        telling = tenure;
+                        for run in runs.into_iter().flatten() {
                             slots.entry(run).or_default().dirty = true;
                         }
                     }
@@ -216,11 +223,16 @@ impl Outbox {
                 }
             }
             let now = inner.clock.now();
+            if telling.is_none() {
+                slots.retain(|_, slot| slot.busy);
+            }
             for (run, slot) in &mut slots {
+                let Some(tenure) = &telling else { break };
                 if slot.due_at(now).is_some_and(|at| at <= now) {
                     let memory = slot.memory.take().unwrap_or_default();
                     *slot = Slot { busy: true, ..Slot::default() };
-                    let pass = one_pass(Arc::clone(inner), Arc::clone(&permits), *run, memory, stop.clone());
+                    let go_on = GoOn { stop: stop.clone(), tenure: tenure.clone() };
+                    let pass = one_pass(Arc::clone(inner), Arc::clone(&permits), *run, memory, go_on);
                     working.insert(passes.spawn(pass).id(), *run);
                 }
             }
@@ -258,16 +270,24 @@ impl Outbox {
     }
 }
 
+impl Inner {
+    /// The runs that may have something to tell; none while another process tells.
+    async fn to_tell(&self) -> Result<Option<(Tenure, Vec<RunId>)>, StoreError> {
+        let Some(tenure) = self.replica.take_duty(Duty::Telling).await? else { return Ok(None) };
+        Ok(Some((tenure, self.store.unprojected().await?)))
+    }
+}
+
 async fn one_pass(
     inner: Arc<Inner>,
     permits: Arc<Semaphore>,
     run: RunId,
     mut memory: Memory,
-    stop: CancellationToken,
+    go_on: GoOn,
 ) -> (Memory, Next) {
     // The semaphore is never closed.
     let _permit = permits.acquire().await;
-    let next = inner.pass(run, &mut memory, &stop).await;
+    let next = inner.pass(run, &mut memory, &go_on).await;
     (memory, next)
 }
 

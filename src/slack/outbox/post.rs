@@ -1,6 +1,7 @@
 //! One message: posted once, found again after a post whose outcome is not known, brought up to date.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -8,15 +9,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use super::pace::is_credible;
-use crate::domain::{Recorded, Run, RunId};
+use crate::domain::{Fence as _, Recorded, Run, RunId};
 use crate::slack::client::{AuthTest, CallError, Lookup, Place, Post, cut};
 use crate::slack::message::Message;
-use crate::store::{SlackMessage, StoreError};
+use crate::store::{SlackMessage, StoreError, Tenure};
 
 const POST: &str = "chat.postMessage";
 const UPDATE: &str = "chat.update";
 /// How far before a run's request a message of it is looked for: our clock and Slack's may differ.
 const LOOK_BACK: SignedDuration = SignedDuration::from_mins(10);
+/// How long this process has to be the one that tells when it sends a call: most are over by then.
+const CALL_TIME: Duration = Duration::from_secs(3);
+/// How long it waits to be that again.
+const TENURE_WAIT: SignedDuration = SignedDuration::from_secs(1);
 
 /// Why it cannot be gone on with.
 pub(super) enum Stop {
@@ -31,6 +36,8 @@ pub(super) enum Stop {
     },
     /// The process stops.
     Asked,
+    /// Another process may be telling already.
+    Lapsed,
 }
 
 impl From<StoreError> for Stop {
@@ -75,7 +82,16 @@ pub(super) struct Telling<'a> {
     pub(super) run: &'a Run,
     pub(super) journal: &'a [Recorded],
     pub(super) messages: Vec<SlackMessage>,
-    pub(super) stop: &'a CancellationToken,
+    pub(super) go_on: &'a GoOn,
+}
+
+/// Whether a call may be sent.
+#[derive(Clone, Debug)]
+pub(super) struct GoOn {
+    /// The process stops.
+    pub(super) stop: CancellationToken,
+    /// For how long this process is the one that tells.
+    pub(super) tenure: Tenure,
 }
 
 impl Telling<'_> {
@@ -93,7 +109,10 @@ impl Telling<'_> {
     }
 
     pub(super) fn go_on(&self) -> Result<(), Stop> {
-        if self.stop.is_cancelled() { Err(Stop::Asked) } else { Ok(()) }
+        if self.go_on.stop.is_cancelled() {
+            return Err(Stop::Asked);
+        }
+        if self.go_on.tenure.left() < CALL_TIME { Err(Stop::Lapsed) } else { Ok(()) }
     }
 }
 
@@ -121,6 +140,7 @@ impl Inner {
                 line.failures = line.failures.saturating_add(1);
                 self.pace.after(&error, method, &channel, line.failures, self.clock.now())
             }
+            Stop::Lapsed => self.clock.now() + TENURE_WAIT,
             other @ (Stop::Store(_) | Stop::Asked) => return Err(other),
         };
         line.held_until = Some(until);
@@ -161,6 +181,8 @@ impl Inner {
         };
         told.record(intent.clone());
         line.surely_not_posted = None;
+        // Again: who was frozen in the meantime must not post beside the one that tells by now.
+        told.go_on()?;
         let place = Place { channel: &channel, thread_ts: what.thread_ts };
         let post = Post { place, broadcast: what.broadcast, message: what.message, key: Some(&name(id, key)) };
         match self.client.post(post).await {

@@ -73,12 +73,17 @@ fn start(slack: &StandIn, store: &Store, clock: &Clock, tempo: Tempo) -> (Outbox
             Origin::Terminal | Origin::Schedule => None,
         }),
     };
+    let replica = Replica::new(store.clone(), clock.clone());
     let outbox =
-        Outbox::new(store.clone(), slack.client().with_timeout(Duration::from_millis(500)), clock.clone(), look, tempo);
+        Outbox::new(replica, slack.client().with_timeout(Duration::from_millis(500)), clock.clone(), look, tempo);
     let stop = CancellationToken::new();
     let running = tokio::spawn({
-        let (outbox, stop) = (outbox.clone(), stop.clone());
-        async move { outbox.run(stop).await }
+        let (outbox, stop, store) = (outbox.clone(), stop.clone(), store.clone());
+        async move {
+            // Whoever told before is dead.
+            store.bury_all().await.unwrap();
+            outbox.run(stop).await;
+        }
     });
     (outbox, stop, running)
 }

@@ -278,7 +278,7 @@ impl World {
         let bot = self.bot();
         // In the order in which work passes on: what moves between two looks is seen by the second.
         bot.requests.is_idle().await.unwrap()
-            && bot.store.next_wake().await.unwrap().is_none_or(|wake| wake > self.clock.now())
+            && bot.engine.replica().next_wake().await.unwrap().is_none_or(|wake| wake > self.clock.now())
             && bot.engine.active() == 0
             && self.next_verification().await.is_none_or(|due| due > self.clock.now())
     }
@@ -304,7 +304,7 @@ impl World {
 
     /// When the bot has something to do next.
     async fn next_wake(&self) -> Option<Timestamp> {
-        let wake = self.store().next_wake().await.unwrap();
+        let wake = self.bot().engine.replica().next_wake().await.unwrap();
         [wake, self.next_verification().await].into_iter().flatten().min()
     }
 
@@ -334,7 +334,14 @@ impl World {
             if now.ended.is_some() {
                 return now;
             }
-            let wake = self.store().next_wake().await.unwrap().unwrap_or_else(|| panic!("{run} waits for ever"));
+            let wake = self
+                .bot()
+                .engine
+                .replica()
+                .next_wake()
+                .await
+                .unwrap()
+                .unwrap_or_else(|| panic!("{run} waits for ever"));
             assert!(wake <= end, "{run} takes more than {most:#}: {}", self.told(run).await);
             self.passes(wake.duration_since(self.clock.now())).await;
         }
