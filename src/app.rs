@@ -23,11 +23,11 @@ use crate::sam::Sam;
 use crate::slack::client::{CallCounters, SlackClient};
 use crate::slack::http::{Ingress, router};
 use crate::slack::ingress::{IngressCounters, Intake};
-use crate::slack::outbox::{Look, Notice, Outbox, Tempo, Told};
+use crate::slack::outbox::{ChartToShow, Look, Notice, Outbox, Tempo, Told};
 use crate::slack::people::People;
 use crate::slack::socket::{Patience, Socket};
 use crate::slack::verify::SigningSecrets;
-use crate::slack::view::{self, ViewContext};
+use crate::slack::view::{self, Charted, ViewContext};
 use crate::step_up::StepUp;
 use crate::store::{Replica, Store, sqlite_path};
 use crate::web::{self, Readiness};
@@ -259,6 +259,7 @@ fn look(config: &Config) -> Look {
         }
     }
     let (for_card, for_change, for_thread) = (config.clone(), config.clone(), config.clone());
+    let charts = config.slack.charts;
     let (for_notices, for_place) = (config.clone(), config);
     Look {
         card: Box::new(move |run, now| view::card(run, &context(&for_card), now)),
@@ -267,7 +268,16 @@ fn look(config: &Config) -> Look {
             let messages = view::thread(journal, &context(&for_thread));
             messages
                 .into_iter()
-                .map(|told| Told { key: told.key, message: told.message, broadcast: told.broadcast, live: told.live })
+                .map(|told| Told {
+                    key: told.key,
+                    message: told.message,
+                    broadcast: told.broadcast,
+                    live: told.live,
+                    chart: told.chart.map(|shown| {
+                        let Charted { chart, file, caption, native, text: _ } = *shown;
+                        ChartToShow { chart, file, caption, native }
+                    }),
+                })
                 .collect()
         }),
         notices: Box::new(move |journal| {
@@ -290,6 +300,7 @@ fn look(config: &Config) -> Look {
             };
             Some(SlackPlace { channel, thread_ts: None })
         }),
+        charts,
     }
 }
 

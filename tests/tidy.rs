@@ -36,10 +36,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["domain", "clock", "journal", "step_up"]),
     ("engine", &["domain", "clock", "checks", "notice", "runbook", "aws", "sam", "store"]),
     ("slack::message", &[]),
-    ("slack::view", &["domain", "slack::message"]),
-    ("slack", &["domain", "clock", "store", "step_up", "slack::message"]),
+    ("slack::view", &["domain", "chart", "slack::message"]),
+    ("slack", &["domain", "chart", "clock", "store", "step_up", "slack::message"]),
     // The configured names, in the words of commands and policy.
-    ("config", &["domain", "command", "policy", "sam"]),
+    ("config", &["domain", "chart", "command", "policy", "sam"]),
     (
         "requests",
         &[

@@ -5,6 +5,7 @@
 //! Before a message is posted the intent is recorded. An intent without an outcome, after a crash or a lost connection,
 //! is looked for in Slack by its key before it is posted again.
 
+mod charts;
 mod notices;
 mod pace;
 mod pass;
@@ -20,11 +21,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::charts::Refusals;
 use self::pace::{Pace, is_credible};
 use self::pass::{Memory, Next};
 use self::post::GoOn;
 use super::client::{AuthTest, SlackClient};
 use super::message::Message;
+use crate::chart::{Chart, Style};
 use crate::clock::Clock;
 use crate::domain::{Moment, Recorded, Run, RunId, SlackPlace};
 use crate::store::{Duty, Replica, Store, StoreError, Tenure};
@@ -49,6 +52,21 @@ pub struct Told {
     pub broadcast: bool,
     /// Whether it may change as the journal grows; it is brought up to date where it stands. Others never change.
     pub live: bool,
+    /// A chart, of which the message is the form in text.
+    pub chart: Option<ChartToShow>,
+}
+
+/// A chart in its other forms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChartToShow {
+    /// What is drawn.
+    pub chart: Chart,
+    /// The picture's file name.
+    pub file: String,
+    /// What is said with the picture, mrkdwn.
+    pub caption: String,
+    /// In Slack's own chart blocks.
+    pub native: Message,
 }
 
 /// A message to one stakeholder, of which the journal gets the receipt.
@@ -81,6 +99,7 @@ pub struct Look {
     pub thread: ThreadView,
     pub notices: NoticesView,
     pub place: Placing,
+    pub charts: Style,
 }
 
 /// How fast Slack may be spoken to.
@@ -121,6 +140,7 @@ struct Inner {
     tempo: Tempo,
     pace: Pace,
     ourselves: OnceCell<AuthTest>,
+    refusals: Refusals,
     state: watch::Sender<State>,
 }
 
@@ -164,8 +184,8 @@ impl Outbox {
     pub fn new(replica: Replica, client: SlackClient, clock: Clock, look: Look, tempo: Tempo) -> Self {
         let store = replica.store().clone();
         let pace = Pace::new(tempo);
-        let (ourselves, state) = (OnceCell::new(), watch::Sender::new(State::default()));
-        Self(Arc::new(Inner { store, replica, client, clock, look, tempo, pace, ourselves, state }))
+        let (ourselves, refusals, state) = (OnceCell::new(), Refusals::default(), watch::Sender::new(State::default()));
+        Self(Arc::new(Inner { store, replica, client, clock, look, tempo, pace, ourselves, refusals, state }))
     }
 
     /// Returns once everything that is recorded by now is told, or can be told only with time: cards that move.

@@ -63,7 +63,7 @@ fn start(slack: &StandIn, store: &Store, clock: &Clock, tempo: Tempo) -> (Outbox
                 let broadcast = matches!(recorded.event, Event::Ended { .. });
                 let live = matches!(recorded.event, Event::Asked { .. });
                 let message = if live { question(&text, journal) } else { Message { text, blocks: Vec::new() } };
-                Told { key: recorded.seq.to_string(), message, broadcast, live }
+                Told { key: recorded.seq.to_string(), message, broadcast, live, chart: None }
             };
             journal.iter().skip(1).filter(|recorded| is_told(recorded)).map(told).collect()
         }),
@@ -72,6 +72,7 @@ fn start(slack: &StandIn, store: &Store, clock: &Clock, tempo: Tempo) -> (Outbox
             Origin::Slack(place) => Some(place.clone()),
             Origin::Terminal | Origin::Schedule => None,
         }),
+        charts: Style::Text,
     };
     let replica = Replica::new(store.clone(), clock.clone());
     let outbox =

@@ -18,6 +18,7 @@ use alch::slack::outbox::{Outbox, Tempo};
 use alch::slack::view;
 use alch::store::{Pulse, Store};
 use jiff::{SignedDuration, Timestamp};
+use sqlx::Connection as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,7 @@ pub struct World {
     config: Config,
     pub database: String,
     bot: Option<Bot>,
+    was_killed: bool,
     slack_is_in_trouble: Cell<bool>,
     verification: Cell<Option<(Vec<Pulse>, Option<Timestamp>)>>,
     _directory: tempfile::TempDir,
@@ -133,6 +135,7 @@ impl World {
             config,
             database,
             bot: None,
+            was_killed: false,
             slack_is_in_trouble: Cell::new(false),
             verification: Cell::new(None),
             _directory: directory,
@@ -148,6 +151,9 @@ impl World {
 
     /// Starts the bot on the database that is there.
     pub async fn starts(&mut self) {
+        if std::mem::take(&mut self.was_killed) {
+            self.buried().await;
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let secrets = self.emulators.secrets(self.database.clone());
         // While the clock stands, a card that waits for its turn would wait for ever.
@@ -184,6 +190,16 @@ impl World {
     pub fn killed(&mut self) {
         if let Some(Bot { runtime, .. }) = self.bot.take() {
             std::thread::spawn(move || runtime.shutdown_timeout(PATIENCE)).join().unwrap();
+            self.was_killed = true;
+        }
+    }
+
+    /// Lets the dead be buried, for which another process would wait until their lease has lapsed.
+    async fn buried(&self) {
+        if self.database.starts_with("postgres:") {
+            let mut connection = sqlx::AnyConnection::connect(&self.database).await.unwrap();
+            sqlx::query("DELETE FROM replicas").execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
         }
     }
 
