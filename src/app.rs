@@ -23,17 +23,17 @@ use crate::sam::Sam;
 use crate::slack::client::{CallCounters, SlackClient};
 use crate::slack::http::{Ingress, router};
 use crate::slack::ingress::{IngressCounters, Intake};
-use crate::slack::outbox::{Look, Notice, Outbox, Tempo, Told};
+use crate::slack::outbox::{ChartToShow, Look, Notice, Outbox, Tempo, Told};
 use crate::slack::people::People;
 use crate::slack::socket::{Patience, Socket};
 use crate::slack::verify::SigningSecrets;
-use crate::slack::view::{self, ViewContext};
+use crate::slack::view::{self, Charted, ViewContext};
 use crate::step_up::StepUp;
-use crate::store::{Store, sqlite_path};
+use crate::store::{Replica, Store, sqlite_path};
 use crate::web::{self, Readiness};
 
 /// How long a stop lets the outbox tell what is left.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a stop then waits for calls to Slack that are under way. One that is cut off is looked for at the next start.
 const LAST_CALLS: Duration = Duration::from_secs(2);
 /// Before credentials are asked about again that were not accepted.
@@ -86,11 +86,11 @@ impl App {
             environments.push((environment.clone(), Aws::connect(environment, &surroundings.aws).await));
         }
         let sam = Sam::new(surroundings.variables);
-        let owner = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
-        let engine = Engine::new(store.clone(), clock.clone(), environments, owner, config.slack.command.clone(), sam);
+        let replica = Replica::new(store.clone(), clock.clone());
+        let engine = Engine::new(replica.clone(), clock.clone(), environments, config.slack.command.clone(), sam);
         let mut registry = Registry::with_prefix("alch");
         let slack = match &secrets.slack_bot_token {
-            Some(token) => Some(SlackSide::new(&config, token, &store, &clock, surroundings.tempo, &mut registry)?),
+            Some(token) => Some(SlackSide::new(&config, token, &replica, &clock, surroundings.tempo, &mut registry)?),
             None => None,
         };
         let people =
@@ -124,14 +124,13 @@ impl App {
         &self.readiness
     }
 
-    /// Runs what one command on a terminal needs, until `stop`: the engine, and on a SQLite file, which this process has
-    /// for itself, the telling. On PostgreSQL a server tells; two would tell twice. What a server has in its inbox is the
-    /// server's.
+    /// Runs what one command on a terminal needs, until `stop`: the engine, and the telling, where no server tells. What a
+    /// server has in its inbox is the server's.
     pub async fn run_for_terminal(&self, stop: CancellationToken) {
-        self.run(stop, false, self.database.is_some()).await;
+        self.run(stop, false).await;
     }
 
-    async fn run(&self, stop: CancellationToken, takes_requests: bool, tells: bool) {
+    async fn run(&self, stop: CancellationToken, takes_requests: bool) {
         let loops = TaskTracker::new();
         let inner = CancellationToken::new();
         let (engine, token) = (self.engine.clone(), inner.clone());
@@ -148,7 +147,7 @@ impl App {
         }
         let telling = CancellationToken::new();
         let mut told = None;
-        if let Some(slack) = self.slack.as_ref().filter(|_| tells) {
+        if let Some(slack) = &self.slack {
             let (outbox, token) = (slack.outbox.clone(), telling.clone());
             told = Some(tokio::spawn(async move { outbox.run(token).await }));
         }
@@ -162,6 +161,9 @@ impl App {
             }
             telling.cancel();
             let _ = tokio::time::timeout(LAST_CALLS, told).await;
+        }
+        if let Err(error) = self.engine.replica().leave().await {
+            tracing::warn!(%error, "others take over what is left only when the lease has lapsed");
         }
     }
 
@@ -212,7 +214,7 @@ impl App {
                 tracing::error!(%error, "the HTTP server failed");
             }
         });
-        self.run(stop, true, true).await;
+        self.run(stop, true).await;
         front.close();
         if tokio::time::timeout(LAST_WORDS, front.wait()).await.is_err() {
             tracing::warn!("some connections did not close in time");
@@ -226,7 +228,7 @@ impl SlackSide {
     fn new(
         config: &Config,
         token: &SecretString,
-        store: &Store,
+        replica: &Replica,
         clock: &Clock,
         tempo: Tempo,
         registry: &mut Registry,
@@ -237,7 +239,7 @@ impl SlackSide {
         counters.register(registry);
         let client = SlackClient::new(&config.slack.api_url, token.clone(), calls).context("cannot call Slack")?;
         let tempo = if client.is_public() { Tempo::default() } else { tempo };
-        let outbox = Outbox::new(store.clone(), client.clone(), clock.clone(), look(config), tempo);
+        let outbox = Outbox::new(replica.clone(), client.clone(), clock.clone(), look(config), tempo);
         Ok(Self { client, outbox, counters })
     }
 }
@@ -257,6 +259,7 @@ fn look(config: &Config) -> Look {
         }
     }
     let (for_card, for_change, for_thread) = (config.clone(), config.clone(), config.clone());
+    let charts = config.slack.charts;
     let (for_notices, for_place) = (config.clone(), config);
     Look {
         card: Box::new(move |run, now| view::card(run, &context(&for_card), now)),
@@ -265,7 +268,16 @@ fn look(config: &Config) -> Look {
             let messages = view::thread(journal, &context(&for_thread));
             messages
                 .into_iter()
-                .map(|told| Told { key: told.key, message: told.message, broadcast: told.broadcast, live: told.live })
+                .map(|told| Told {
+                    key: told.key,
+                    message: told.message,
+                    broadcast: told.broadcast,
+                    live: told.live,
+                    chart: told.chart.map(|shown| {
+                        let Charted { chart, file, caption, native, text: _ } = *shown;
+                        ChartToShow { chart, file, caption, native }
+                    }),
+                })
                 .collect()
         }),
         notices: Box::new(move |journal| {
@@ -288,6 +300,7 @@ fn look(config: &Config) -> Look {
             };
             Some(SlackPlace { channel, thread_ts: None })
         }),
+        charts,
     }
 }
 

@@ -4,7 +4,7 @@
 //! business: they are tokio's, on the monotonic clock.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
@@ -21,6 +21,14 @@ pub struct Clock(Source);
 enum Source {
     System,
     Manual(Arc<watch::Sender<Timestamp>>),
+}
+
+/// When something is over, by [`Clock::left`].
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    at: Instant,
+    /// None on a manual clock: what a test makes of the time of day says nothing of how long a process was away.
+    by_day: Option<Timestamp>,
 }
 
 impl Clock {
@@ -74,5 +82,24 @@ impl Clock {
     /// Waits for `span` from now on.
     pub async fn sleep(&self, span: SignedDuration) {
         self.sleep_until(self.now() + span).await;
+    }
+
+    /// The moment that is `span` away, for what must not last longer whatever happens to this process.
+    pub fn deadline(&self, span: Duration) -> Deadline {
+        let by_day = match &self.0 {
+            Source::System => Some(self.now().saturating_add(span).unwrap_or(Timestamp::MAX)),
+            Source::Manual(_) => None,
+        };
+        Deadline { at: Instant::now() + span, by_day }
+    }
+
+    /// How long it takes until then. Of the monotonic clock and the time of day, the one that has gone further tells: the
+    /// first stands still while the machine sleeps, the second may be set back.
+    pub fn left(&self, deadline: &Deadline) -> Duration {
+        let left = deadline.at.saturating_duration_since(Instant::now());
+        match deadline.by_day {
+            Some(at) => left.min(Duration::try_from(at.duration_since(self.now())).unwrap_or(Duration::ZERO)),
+            None => left,
+        }
     }
 }

@@ -108,6 +108,16 @@ impl Page {
         self.until_within(limit, &format!("a message with {parts:?}"), &holds).await;
     }
 
+    /// Waits until the thread shows a chart that says this to who does not see it.
+    async fn until_drawn(&mut self, words: &str) {
+        let drawn = format!(
+            "[...document.querySelectorAll('{THREAD} img')]
+                .some((one) => one.alt.includes({}) && one.complete && one.naturalWidth === 1200)",
+            json!(words)
+        );
+        self.until_within(SOON, &format!("a chart with {words:?}"), &drawn).await;
+    }
+
     async fn until_gone(&mut self, selector: &str) {
         let holds = format!("!document.querySelector({})", json!(selector));
         self.until_within(SOON, &format!("no {selector}"), &holds).await;
@@ -382,6 +392,10 @@ async fn a_version_is_promoted_by_two_people_with_every_safeguard_and_stakeholde
         page.newest_reply_is_in_view().await;
         page.pictured_in_both("promoted").await;
         page.pictured_for_the_readme("promoted").await;
+        page.until_drawn("4 rules of prod: promote").await;
+        page.brings_up("📈 4 rules of prod: promote").await;
+        page.pictured_in_both("chart").await;
+        page.pictured_for_the_readme("chart").await;
         page.shows_world().await;
         for rule in RULES {
             page.until_rule_of("prod", rule, "ENABLED").await;

@@ -9,12 +9,13 @@ mod support {
 
 use std::collections::BTreeSet;
 
+use alch::clock::Clock;
 use alch::domain::{Actor, Command, Event, Hold, HoldKind, Origin, Outcome, PlanDigest, RunId, Subject};
 use alch::step_up::Shown;
 use alch::store::{
-    AuditScope, FactorRun, HoldChange, LockOutcome, NewHold, NewRun, Put, SlackMessage, Store, StoreError,
+    AuditScope, FactorRun, HoldChange, LockOutcome, NewHold, NewRun, Put, Replica, SlackMessage, Store, StoreError,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 /// Runs the story on a new database of each kind.
@@ -57,6 +58,10 @@ async fn new_run(store: &Store, environment: &str, now: Timestamp) -> RunId {
     store.create_run(NewRun { requested: &requested, environment, driven: true, inbox_key: None }, now).await.unwrap()
 }
 
+fn a_replica(store: &Store) -> Replica {
+    Replica::new(store.clone(), Clock::system())
+}
+
 async fn execute(url: &str, sql: &str) {
     use sqlx::Connection;
     let mut connection = sqlx::AnyConnection::connect(url).await.unwrap();
@@ -70,7 +75,7 @@ async fn a_journal_reads_back_as_it_was_written() {
         let run = new_run(store, "dev", at(0)).await;
         assert_eq!(run, RunId(1));
         assert_eq!(new_run(store, "dev", at(0)).await, RunId(2));
-        let claim = store.claim("me", at(1), at(11)).await.unwrap().unwrap();
+        let claim = a_replica(store).claim(at(1)).await.unwrap().unwrap();
         let written = store.append(run, claim.fence, &[Event::Locked, ended()], at(2)).await.unwrap();
         let journal = store.journal(run).await.unwrap();
         assert_eq!(journal[1..], written);
@@ -110,45 +115,14 @@ async fn every_tampering_with_the_journal_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_lost_the_lease_can_record_nothing() {
-    on_each_database(async |store, _| {
-        let run = new_run(store, "dev", at(0)).await;
-        let first = store.claim("first", at(0), at(10)).await.unwrap().unwrap();
-        assert!(store.claim("second", at(9), at(19)).await.unwrap().is_none(), "the lease lasts");
-        assert!(store.still_claimed(&first, at(9)).await.unwrap());
-        assert!(!store.still_claimed(&first, at(10)).await.unwrap(), "not enough of it is left");
-        let second = store.claim("second", at(10), at(20)).await.unwrap().unwrap();
-        assert_eq!((second.run, second.fence), (run, first.fence + 1));
-        let refused = store.append(run, first.fence, &[Event::Locked], at(11)).await;
-        assert!(matches!(refused, Err(StoreError::Fenced)));
-        assert!(!store.put_back(&first, 1, at(60)).await.unwrap());
-        assert_eq!(store.journal(run).await.unwrap().len(), 1);
-        store.append(run, second.fence, &[Event::Locked], at(11)).await.unwrap();
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_renewed_lease_lasts_and_a_given_up_one_is_free_at_once() {
-    on_each_database(async |store, _| {
-        let run = new_run(store, "dev", at(0)).await;
-        store.claim("me", at(0), at(10)).await.unwrap().unwrap();
-        store.renew("me", at(30)).await.unwrap();
-        assert!(store.claim("other", at(20), at(30)).await.unwrap().is_none());
-        store.give_up_leases("me").await.unwrap();
-        assert_eq!(store.claim("other", at(20), at(30)).await.unwrap().unwrap().run, run);
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn decisions_at_the_same_instant_are_made_one_after_the_other() {
     on_each_database(async |store, _| {
+        let me = a_replica(store);
         let run = new_run(store, "dev", at(0)).await;
         let digest = PlanDigest("d".to_owned());
         let asked = Event::ApprovalAsked { subject: Subject::Plan, digest: digest.clone(), needed: 3, until: at(60) };
         store.signal(run, &[asked], at(1)).await.unwrap();
-        let claim = store.claim("me", at(1), at(11)).await.unwrap().unwrap();
+        let claim = me.claim(at(1)).await.unwrap().unwrap();
         assert!(store.put_back(&claim, 2, at(600)).await.unwrap());
         let decided = futures_util::future::join_all((0..12).map(|person| {
             let (store, digest) = (store.clone(), digest.clone());
@@ -183,7 +157,7 @@ async fn decisions_at_the_same_instant_are_made_one_after_the_other() {
         let now = store.run(run).await.unwrap().unwrap();
         assert!(now.rounds[0].is_granted());
         assert_eq!(now.last_seq, 5, "what does not count is not recorded");
-        assert_eq!(store.next_wake().await.unwrap(), Some(at(5)), "a decision wakes the run");
+        assert_eq!(me.next_wake().await.unwrap(), Some(at(5)), "a decision wakes the run");
         assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
     })
     .await;
@@ -192,13 +166,14 @@ async fn decisions_at_the_same_instant_are_made_one_after_the_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decision_that_is_refused_records_nothing_and_does_not_wake_the_run() {
     on_each_database(async |store, _| {
+        let me = a_replica(store);
         let run = new_run(store, "dev", at(0)).await;
-        let claim = store.claim("me", at(0), at(10)).await.unwrap().unwrap();
+        let claim = me.claim(at(0)).await.unwrap().unwrap();
         assert!(store.put_back(&claim, 1, at(600)).await.unwrap());
         assert_eq!(store.decide(run, at(5), |_| Err("no")).await.unwrap(), Err("no"));
         let nothing = store.decide(run, at(5), |_| Ok::<_, ()>(Vec::new())).await.unwrap().unwrap();
         assert_eq!(nothing.last_seq, 1);
-        assert_eq!(store.next_wake().await.unwrap(), Some(at(600)));
+        assert_eq!(me.next_wake().await.unwrap(), Some(at(600)));
         let ended = store.decide(run, at(6), |_| Ok::<_, ()>(vec![ended()])).await.unwrap().unwrap();
         assert!(ended.ended.is_some());
         assert_eq!(store.live_runs("dev").await.unwrap(), []);
@@ -211,15 +186,16 @@ async fn a_decision_that_is_refused_records_nothing_and_does_not_wake_the_run() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_that_arrives_before_a_run_is_put_back_is_not_slept_over() {
     on_each_database(async |store, _| {
+        let me = a_replica(store);
         let run = new_run(store, "dev", at(0)).await;
-        let claim = store.claim("me", at(0), at(10)).await.unwrap().unwrap();
+        let claim = me.claim(at(0)).await.unwrap().unwrap();
         let cancel = Event::CancelRequested { actor: Actor::Alch };
         store.signal(run, std::slice::from_ref(&cancel), at(1)).await.unwrap();
         assert!(!store.put_back(&claim, 1, at(600)).await.unwrap());
         assert!(store.put_back(&claim, 2, at(600)).await.unwrap());
-        assert_eq!(store.next_wake().await.unwrap(), Some(at(600)));
+        assert_eq!(me.next_wake().await.unwrap(), Some(at(600)));
         store.signal(run, &[cancel], at(5)).await.unwrap();
-        assert_eq!(store.next_wake().await.unwrap(), Some(at(5)), "a signal wakes a waiting run");
+        assert_eq!(me.next_wake().await.unwrap(), Some(at(5)), "a signal wakes a waiting run");
     })
     .await;
 }
@@ -230,11 +206,11 @@ async fn two_claimers_never_get_the_same_run() {
         for _ in 0..40 {
             new_run(store, "dev", at(0)).await;
         }
-        let claimers = (0..4).map(|claimer| {
-            let store = store.clone();
+        let claimers = (0..4).map(|_| {
+            let claimer = a_replica(store);
             tokio::spawn(async move {
                 let mut runs = Vec::new();
-                while let Some(claim) = store.claim(&format!("claimer-{claimer}"), at(1), at(11)).await.unwrap() {
+                while let Some(claim) = claimer.claim(at(1)).await.unwrap() {
                     runs.push(claim.run);
                 }
                 runs
@@ -272,19 +248,19 @@ async fn signals_from_everywhere_keep_the_chain_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_environment_is_held_by_one_run_until_it_ends() {
     on_each_database(async |store, _| {
+        let me = a_replica(store);
         let (first, second) = (new_run(store, "dev", at(0)).await, new_run(store, "dev", at(0)).await);
         assert_eq!(store.lock("dev", first, at(1)).await.unwrap(), LockOutcome::Acquired);
         assert_eq!(store.lock("dev", first, at(2)).await.unwrap(), LockOutcome::Acquired);
         let LockOutcome::HeldBy(holder) = store.lock("dev", second, at(3)).await.unwrap() else { panic!("held") };
         assert_eq!((holder.run, holder.since), (first, at(1)));
         assert_eq!(store.lock("prod", second, at(3)).await.unwrap(), LockOutcome::Acquired);
-        let waiting = store.claim("me", at(3), at(13)).await.unwrap().unwrap();
-        let waiting =
-            if waiting.run == second { waiting } else { store.claim("me", at(3), at(13)).await.unwrap().unwrap() };
+        let waiting = me.claim(at(3)).await.unwrap().unwrap();
+        let waiting = if waiting.run == second { waiting } else { me.claim(at(3)).await.unwrap().unwrap() };
         assert!(store.put_back(&waiting, 1, at(60)).await.unwrap());
         store.signal(first, &[ended()], at(4)).await.unwrap();
         assert_eq!(store.holder("dev").await.unwrap(), None);
-        let woken = store.claim("me", at(4), at(14)).await.unwrap().unwrap();
+        let woken = me.claim(at(4)).await.unwrap().unwrap();
         assert_eq!(woken.run, second, "the end wakes those who wait");
     })
     .await;
@@ -309,9 +285,9 @@ async fn a_rollback_takes_the_environment_and_an_end_of_another_does_not_free_it
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_becomes_one_run_however_often_it_is_delivered() {
     on_each_database(async |store, _| {
-        assert_eq!(store.put_request("k1", &json!({"n": 1}), at(0)).await.unwrap(), Put::New);
-        assert_eq!(store.put_request("k1", &json!({"n": 1}), at(1)).await.unwrap(), Put::Repeated);
-        store.put_request("k2", &json!({"n": 2}), at(2)).await.unwrap();
+        assert_eq!(a_replica(store).put_request("k1", &json!({"n": 1}), at(0)).await.unwrap(), Put::New);
+        assert_eq!(a_replica(store).put_request("k1", &json!({"n": 1}), at(1)).await.unwrap(), Put::Repeated);
+        a_replica(store).put_request("k2", &json!({"n": 2}), at(2)).await.unwrap();
         let keys: Vec<String> =
             store.pending_requests().await.unwrap().into_iter().map(|pending| pending.key).collect();
         assert_eq!(keys, ["k1", "k2"]);
@@ -322,7 +298,7 @@ async fn a_request_becomes_one_run_however_often_it_is_delivered() {
         store.settle_request("k2", at(5)).await.unwrap();
         assert!(store.pending_requests().await.unwrap().is_empty());
         assert_eq!(
-            store.put_request("k1", &json!({}), at(9)).await.unwrap(),
+            a_replica(store).put_request("k1", &json!({}), at(9)).await.unwrap(),
             Put::Repeated,
             "settled is not forgotten"
         );
@@ -333,11 +309,11 @@ async fn a_request_becomes_one_run_however_often_it_is_delivered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollbacks_request_stays_open_until_the_rollback_has_ended() {
     on_each_database(async |store, _| {
-        store.put_request("k", &json!({}), at(0)).await.unwrap();
+        a_replica(store).put_request("k", &json!({}), at(0)).await.unwrap();
         let requested = requested("dev");
         let new = NewRun { requested: &requested, environment: "dev", driven: false, inbox_key: Some("k") };
         let run = store.create_run(new, at(1)).await.unwrap();
-        assert!(store.claim("me", at(9), at(19)).await.unwrap().is_none(), "the engine does not drive it");
+        assert!(a_replica(store).claim(at(9)).await.unwrap().is_none(), "the engine does not drive it");
         assert_eq!(store.pending_requests().await.unwrap()[0].run, Some(run));
         store.signal(run, &[ended()], at(2)).await.unwrap();
         assert!(store.pending_requests().await.unwrap().is_empty());
@@ -392,13 +368,13 @@ async fn a_second_process_on_the_same_file_is_refused_and_a_restart_frees_the_le
     let url = format!("sqlite:{}", directory.path().join("new/folder/alch.db").display());
     let store = Store::open(&url).await.unwrap();
     let run = new_run(&store, "dev", at(0)).await;
-    store.claim("dead", at(0), at(0) + SignedDuration::from_hours(1)).await.unwrap().unwrap();
+    a_replica(&store).claim(at(0)).await.unwrap().unwrap();
     let refused = Store::open(&url).await.unwrap_err();
     assert!(matches!(refused, StoreError::InUse(_)), "{refused}");
     store.close().await;
     drop(store);
     let store = Store::open(&url).await.unwrap();
-    assert_eq!(store.claim("alive", at(1), at(2)).await.unwrap().unwrap().run, run);
+    assert_eq!(a_replica(&store).claim(at(1)).await.unwrap().unwrap().run, run);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -445,13 +421,14 @@ async fn change_hold(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_stands_until_it_is_lifted_and_its_run_tells_of_it() {
     on_each_database(async |store, _| {
+        let me = a_replica(store);
         let waiting = new_run(store, "dev", at(0)).await;
-        let claim = store.claim("me", at(0), at(9)).await.unwrap().unwrap();
+        let claim = me.claim(at(0)).await.unwrap().unwrap();
         assert!(store.put_back(&claim, 1, at(600)).await.unwrap());
-        store.put_request("k", &json!({}), at(0)).await.unwrap();
+        a_replica(store).put_request("k", &json!({}), at(0)).await.unwrap();
         let freeze = HoldChange::Held(hold("ada", Some(at(100))));
         let run = change_hold(store, freeze.clone(), None, Some("k"), at(1)).await.unwrap();
-        assert_eq!(store.next_wake().await.unwrap(), Some(at(1)), "who waits there looks again");
+        assert_eq!(me.next_wake().await.unwrap(), Some(at(1)), "who waits there looks again");
         let standing = Hold { run, ..hold("ada", Some(at(100))) };
         assert_eq!(store.holds("dev").await.unwrap(), std::slice::from_ref(&standing));
         assert!(store.holds("prod").await.unwrap().is_empty());
@@ -570,7 +547,7 @@ async fn the_database_of_an_earlier_release_is_brought_up_to_date_with_all_that_
     for url in urls {
         first_schema(&url).await;
         let early = Store::open_read_only(&url).await.unwrap_err();
-        assert!(matches!(early, StoreError::OtherSchema { found: 1, known: 3 }), "{early}");
+        assert!(matches!(early, StoreError::OtherSchema { found: 1, known: 4 }), "{early}");
         let store = Store::open(&url).await.unwrap();
         assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
         assert_eq!(store.live_runs("dev").await.unwrap(), [RunId(1)]);
@@ -649,7 +626,7 @@ async fn a_second_factor_is_confirmed_once_by_the_secret_that_was_shown_last() {
         assert!(!store.spend_code("U1", shown(1, 5)).await.unwrap(), "an approval confirms nothing");
         assert_eq!(store.confirm_second_factor("U1", shown(0, 5), told(None), at(1)).await.unwrap(), None);
         assert!(store.recent_runs(None, 9).await.unwrap().is_empty(), "what came to nothing is not journalled");
-        store.put_request("k", &json!({}), at(2)).await.unwrap();
+        a_replica(store).put_request("k", &json!({}), at(2)).await.unwrap();
         let run = store.confirm_second_factor("U1", shown(1, 5), told(Some("k")), at(2)).await.unwrap();
         assert_eq!(run, Some(RunId(1)));
         let again = store.confirm_second_factor("U1", shown(1, 5), told(Some("k")), at(3)).await.unwrap();

@@ -32,14 +32,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sam", &["domain"]),
     // What a reading of AWS has to answer is said by the checks.
     ("aws", &["domain", "checks"]),
-    // What is known of a second factor is a row there.
-    ("store", &["domain", "journal", "step_up"]),
+    // What is known of a second factor is a row there; how long a lease lasts, the clock tells.
+    ("store", &["domain", "clock", "journal", "step_up"]),
     ("engine", &["domain", "clock", "checks", "notice", "runbook", "aws", "sam", "store"]),
     ("slack::message", &[]),
-    ("slack::view", &["domain", "slack::message"]),
-    ("slack", &["domain", "clock", "store", "step_up", "slack::message"]),
+    ("slack::view", &["domain", "chart", "slack::message"]),
+    ("slack", &["domain", "chart", "clock", "store", "step_up", "slack::message"]),
     // The configured names, in the words of commands and policy.
-    ("config", &["domain", "command", "policy", "sam"]),
+    ("config", &["domain", "chart", "command", "policy", "sam"]),
     (
         "requests",
         &[

@@ -28,7 +28,7 @@ impl Aws {
     /// # Errors
     /// When CloudFormation refuses it, or cannot be asked.
     pub async fn create_change_set(&self, held: &Held<'_>, order: &ChangeSetOrder) -> Result<Answer<String>, AwsError> {
-        self.may_change(held, CREATE_CHANGE_SET).await?;
+        let in_time = self.may_change(held, CREATE_CHANGE_SET).await?;
         let given = order
             .parameters
             .iter()
@@ -52,6 +52,8 @@ impl Aws {
             .set_capabilities(Some(order.capabilities.iter().map(|name| Capability::from(name.as_str())).collect()))
             .set_role_arn(order.role_arn.clone())
             .set_tags(Some(tags.collect()))
+            .customize()
+            .interceptor(in_time)
             .send()
             .await;
         match sent {
@@ -115,9 +117,9 @@ impl Aws {
     /// # Errors
     /// When CloudFormation refuses it, or cannot be asked.
     pub async fn delete_change_set(&self, held: &Held<'_>, stack: &str, name: &str) -> Result<Vec<String>, AwsError> {
-        self.may_change(held, DELETE_CHANGE_SET).await?;
+        let in_time = self.may_change(held, DELETE_CHANGE_SET).await?;
         let call = self.clients().cloudformation.delete_change_set().stack_name(stack).change_set_name(name);
-        match call.send().await {
+        match call.customize().interceptor(in_time).send().await {
             Ok(output) => Ok(ids(&output)),
             Err(error) => match AwsError::from_sdk(DELETE_CHANGE_SET, &error).about(name) {
                 gone if gone.is_not_found() || is_coded(&gone, "ChangeSetNotFound") => Ok(Vec::new()),
@@ -140,9 +142,9 @@ impl Aws {
         id: &str,
         token: &str,
     ) -> Result<Vec<String>, AwsError> {
-        self.may_change(held, EXECUTE_CHANGE_SET).await?;
+        let in_time = self.may_change(held, EXECUTE_CHANGE_SET).await?;
         let call = self.clients().cloudformation.execute_change_set().stack_name(stack).change_set_name(id);
-        match call.client_request_token(token).send().await {
+        match call.client_request_token(token).customize().interceptor(in_time).send().await {
             Ok(output) => Ok(ids(&output)),
             Err(error) => {
                 let known = error.as_service_error().is_some_and(|error| error.is_token_already_exists_exception());
@@ -209,11 +211,18 @@ impl Aws {
         role_arn: Option<&str>,
         token: &str,
     ) -> Result<Vec<String>, AwsError> {
-        self.may_change(held, ROLLBACK_STACK).await?;
+        let in_time = self.may_change(held, ROLLBACK_STACK).await?;
         let call = self.clients().cloudformation.rollback_stack().stack_name(stack);
         let call = call.set_role_arn(role_arn.map(str::to_owned)).client_request_token(token);
-        once(call.send().await.map(|output| ids(&output)).map_err(|error| AwsError::from_sdk(ROLLBACK_STACK, &error)))
-            .map_err(|error| error.about(stack))
+        once(
+            call.customize()
+                .interceptor(in_time)
+                .send()
+                .await
+                .map(|output| ids(&output))
+                .map_err(|error| AwsError::from_sdk(ROLLBACK_STACK, &error)),
+        )
+        .map_err(|error| error.about(stack))
     }
 
     /// Goes on with a rollback that failed, in `UPDATE_ROLLBACK_FAILED` (ContinueUpdateRollback). No resource is skipped:
@@ -230,10 +239,10 @@ impl Aws {
         role_arn: Option<&str>,
         token: &str,
     ) -> Result<Vec<String>, AwsError> {
-        self.may_change(held, CONTINUE_UPDATE_ROLLBACK).await?;
+        let in_time = self.may_change(held, CONTINUE_UPDATE_ROLLBACK).await?;
         let call = self.clients().cloudformation.continue_update_rollback().stack_name(stack);
         let call = call.set_role_arn(role_arn.map(str::to_owned)).client_request_token(token);
-        let sent = call.send().await.map(|output| ids(&output));
+        let sent = call.customize().interceptor(in_time).send().await.map(|output| ids(&output));
         once(sent.map_err(|error| AwsError::from_sdk(CONTINUE_UPDATE_ROLLBACK, &error)))
             .map_err(|error| error.about(stack))
     }

@@ -106,7 +106,7 @@ impl Aws {
         rules: &[Rule],
         arrived: Instant,
     ) -> Result<AllDisabled, AwsError> {
-        self.holds(held, DISABLE_RULE)?;
+        self.same_environment(DISABLE_RULE, held.environment())?;
         let deadline = Instant::now() + PERSISTENCE;
         let hands = Hands::of(self);
 

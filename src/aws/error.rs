@@ -67,6 +67,8 @@ pub enum AwsErrorKind {
         /// The environment that was named.
         actual: String,
     },
+    /// The proof of holding the environment is worth nothing any more, or not for long enough: nothing was sent.
+    LeaseLapsed,
     /// Anything else.
     Other {
         /// AWS's code for it, or a word of ours.
@@ -107,6 +109,7 @@ impl AwsError {
             | AwsErrorKind::Unreachable
             | AwsErrorKind::Interrupted
             | AwsErrorKind::NotReady
+            | AwsErrorKind::LeaseLapsed
             | AwsErrorKind::Timeout
             | AwsErrorKind::ServerError => true,
             AwsErrorKind::AccessDenied { .. }
@@ -128,6 +131,7 @@ impl AwsError {
                 AwsErrorKind::Interrupted | AwsErrorKind::Timeout | AwsErrorKind::ServerError => true,
                 AwsErrorKind::Throttled
                 | AwsErrorKind::NotReady
+                | AwsErrorKind::LeaseLapsed
                 | AwsErrorKind::AccessDenied { .. }
                 | AwsErrorKind::NotFound
                 | AwsErrorKind::Managed
@@ -313,6 +317,9 @@ impl fmt::Display for AwsError {
                 f,
                 "internal mix-up: {name} for environment {actual} was asked of the clients of {expected}; nothing was sent"
             )?,
+            AwsErrorKind::LeaseLapsed => {
+                write!(f, "{name}{on} was not sent: the run may have passed to another process of Alch")?;
+            }
             AwsErrorKind::Other { code, message } if message.is_empty() => {
                 write!(f, "{service} refused {name}{on} with {code}")?;
             }

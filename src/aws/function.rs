@@ -4,6 +4,7 @@ use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurat
 
 use crate::domain::{Held, Package};
 
+use super::held::InTime;
 use super::operation::{DELETE_CONCURRENCY, GET_CONCURRENCY, GET_FUNCTION, PUT_CONCURRENCY, UPDATE_CODE};
 use super::rules::ids;
 use super::{Answer, Aws, AwsError};
@@ -59,17 +60,17 @@ impl Aws {
         to: Option<u32>,
     ) -> Result<Vec<String>, AwsError> {
         let Some(to) = to else {
-            self.may_change(held, DELETE_CONCURRENCY).await?;
+            let in_time = self.may_change(held, DELETE_CONCURRENCY).await?;
             let call = self.clients().lambda.delete_function_concurrency().function_name(function);
-            let sent = call.send().await;
+            let sent = call.customize().interceptor(in_time).send().await;
             return sent
                 .map(|output| ids(&output))
                 .map_err(|error| AwsError::from_sdk(DELETE_CONCURRENCY, &error).about(function));
         };
-        self.may_change(held, PUT_CONCURRENCY).await?;
+        let in_time = self.may_change(held, PUT_CONCURRENCY).await?;
         let number = i32::try_from(to).unwrap_or(i32::MAX);
         let call = self.clients().lambda.put_function_concurrency().function_name(function);
-        let sent = call.reserved_concurrent_executions(number).send().await;
+        let sent = call.reserved_concurrent_executions(number).customize().interceptor(in_time).send().await;
         sent.map(|output| ids(&output)).map_err(|error| AwsError::from_sdk(PUT_CONCURRENCY, &error).about(function))
     }
 
@@ -103,8 +104,9 @@ impl Aws {
         package: &Package,
         revision: &str,
     ) -> Result<Answer<Option<String>>, AwsError> {
-        self.may_change(held, UPDATE_CODE).await?;
-        self.send_code(function, package, Some(revision).filter(|revision| !revision.is_empty()), false).await
+        let in_time = self.may_change(held, UPDATE_CODE).await?;
+        let revision = Some(revision).filter(|revision| !revision.is_empty());
+        self.send_code(in_time, function, package, revision, false).await
     }
 
     /// The CodeSha256 that a package has, as Lambda computes it from S3 (UpdateFunctionCode with DryRun). Changes nothing;
@@ -115,12 +117,13 @@ impl Aws {
         function: &str,
         package: &Package,
     ) -> Result<Answer<Option<String>>, AwsError> {
-        self.may_change(held, UPDATE_CODE).await?;
-        self.send_code(function, package, None, true).await
+        let in_time = self.may_change(held, UPDATE_CODE).await?;
+        self.send_code(in_time, function, package, None, true).await
     }
 
     async fn send_code(
         &self,
+        in_time: InTime,
         function: &str,
         package: &Package,
         revision: Option<&str>,
@@ -130,7 +133,8 @@ impl Aws {
         let call = call.s3_bucket(&package.bucket).s3_key(&package.key);
         let call = call.set_s3_object_version(package.object_version.clone());
         let call = call.set_revision_id(revision.map(str::to_owned)).set_dry_run(dry.then_some(true));
-        let output = call.send().await.map_err(|error| AwsError::from_sdk(UPDATE_CODE, &error).about(function))?;
+        let output = call.customize().interceptor(in_time).send().await;
+        let output = output.map_err(|error| AwsError::from_sdk(UPDATE_CODE, &error).about(function))?;
         let code = output.code_sha256().filter(|code| !code.is_empty()).map(str::to_owned);
         Ok(Answer { value: code, request_ids: ids(&output) })
     }

@@ -227,6 +227,7 @@ fn is_for_the_policies(error: &AwsError) -> bool {
         | AwsErrorKind::Unreachable
         | AwsErrorKind::Interrupted
         | AwsErrorKind::NotReady
+        | AwsErrorKind::LeaseLapsed
         | AwsErrorKind::Timeout
         | AwsErrorKind::WrongAccount { .. }
         | AwsErrorKind::WrongEnvironment { .. } => false,

@@ -182,7 +182,7 @@ impl Aws {
     /// A repeat is not harmless: the function runs twice. It is sent once, by a client that repeats nothing, over a
     /// connection of its own, and a key that was sent is not sent again.
     pub async fn invoke(&self, held: &Held<'_>, wanted: Invoke) -> Result<(), AwsError> {
-        self.may_change(held, INVOKE).await?;
+        let in_time = self.may_change(held, INVOKE).await?;
         let Invoke { key, function, qualifier, payload, mode } = wanted;
         let session = self.0.operator.as_ref().and(self.clients().credentials.clone());
         let lambda = clients::patient_lambda(&self.0.own, session);
@@ -200,7 +200,7 @@ impl Aws {
             let call = lambda.invoke().function_name(&function).set_qualifier(qualifier).payload(Blob::new(payload));
             let call = call.invocation_type(InvocationType::RequestResponse).log_type(LogType::Tail);
             // On the heap: it lasts long and is large.
-            let sent = Box::pin(call.send()).await;
+            let sent = Box::pin(call.customize().interceptor(in_time).send()).await;
             let result = match sent {
                 Ok(output) => Ok(Answered {
                     function_error: output.function_error().map(str::to_owned),

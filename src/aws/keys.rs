@@ -26,8 +26,7 @@ impl Aws {
     /// # Errors
     /// When there are none, the role cannot be assumed, or they are of another account.
     pub async fn program_access(&self, held: &Held<'_>) -> Result<ProgramAccess, AwsError> {
-        self.holds(held, ASSUME_ROLE)?;
-        self.confirm_account().await?;
+        drop(self.may_change(held, ASSUME_ROLE).await?);
         let Some(provider) = &self.clients().credentials else { return Err(AwsError::no_credentials()) };
         let credentials = provider.provide_credentials().await.map_err(|error| AwsError::from_credentials(&error))?;
         let secret = |text: &str| SecretString::from(text.to_owned());

@@ -159,10 +159,10 @@ impl Aws {
         queue: &str,
         letter: &DeadLetter,
     ) -> Result<Vec<String>, AwsError> {
-        self.may_change(held, DELETE_MESSAGE).await?;
         let url = self.queue_url(queue).await?;
+        let in_time = self.may_change(held, DELETE_MESSAGE).await?;
         let call = self.clients().sqs.delete_message().queue_url(url).receipt_handle(&letter.receipt);
-        match call.send().await {
+        match call.customize().interceptor(in_time).send().await {
             Ok(output) => Ok(ids(&output)),
             Err(error) => Err(AwsError::from_sdk(DELETE_MESSAGE, &error).about(queue)),
         }

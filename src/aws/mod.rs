@@ -15,6 +15,7 @@ mod emulated;
 mod emulators;
 mod error;
 mod function;
+mod held;
 mod history;
 mod iam;
 mod identity;
@@ -46,7 +47,7 @@ use std::time::Instant;
 use tokio::sync::OnceCell;
 
 use crate::checks::Answer;
-use crate::domain::{Environment, Held, SessionStyle};
+use crate::domain::{Environment, SessionStyle};
 
 pub use access::Access;
 pub use clients::{AccessKeys, AwsSettings, AwsTimeouts};
@@ -130,9 +131,5 @@ impl Aws {
         let kind =
             AwsErrorKind::WrongEnvironment { expected: self.0.environment.clone(), actual: environment.to_owned() };
         Err(AwsError::new(operation, kind))
-    }
-
-    fn holds(&self, held: &Held<'_>, operation: &'static Operation) -> Result<(), AwsError> {
-        self.same_environment(operation, held.environment())
     }
 }

@@ -177,7 +177,7 @@ impl Aws {
         description: &str,
         order: &ReplayOrder,
     ) -> Result<Vec<String>, AwsError> {
-        self.may_change(held, START_REPLAY).await?;
+        let in_time = self.may_change(held, START_REPLAY).await?;
         let unnamed =
             || AwsError::other(START_REPLAY, "NoRules", "without rules it would mean all rules of the bus").about(name);
         if order.rule_arns.is_empty() || order.rule_arns.iter().any(String::is_empty) {
@@ -194,6 +194,8 @@ impl Aws {
             .event_start_time(DateTime::from_secs(order.from.as_second()))
             .event_end_time(DateTime::from_secs(order.to.as_second()))
             .destination(destination)
+            .customize()
+            .interceptor(in_time)
             .send()
             .await;
         match sent {
@@ -227,8 +229,8 @@ impl Aws {
     ///
     /// A repeat is refused by EventBridge and changes nothing: read the replay before and after.
     pub async fn cancel_replay(&self, held: &Held<'_>, name: &str) -> Result<Vec<String>, AwsError> {
-        self.may_change(held, CANCEL_REPLAY).await?;
-        match self.clients().events.cancel_replay().replay_name(name).send().await {
+        let in_time = self.may_change(held, CANCEL_REPLAY).await?;
+        match self.clients().events.cancel_replay().replay_name(name).customize().interceptor(in_time).send().await {
             Ok(output) => Ok(ids(&output)),
             Err(error) => Err(AwsError::from_sdk(CANCEL_REPLAY, &error).about(name)),
         }
@@ -247,7 +249,7 @@ impl Aws {
         bus: &str,
         event: &Event,
     ) -> Result<Answer<Result<String, NotPut>>, AwsError> {
-        self.may_change(held, PUT_EVENTS).await?;
+        let in_time = self.may_change(held, PUT_EVENTS).await?;
         let entry = PutEventsRequestEntry::builder()
             .event_bus_name(bus)
             .source(&event.source)
@@ -258,7 +260,7 @@ impl Aws {
             .build();
         let once = aws_sdk_eventbridge::config::Builder::new().retry_config(RetryConfig::disabled());
         let call = self.clients().events.put_events().entries(entry);
-        let sent = call.customize().config_override(once).send().await;
+        let sent = call.customize().config_override(once).interceptor(in_time).send().await;
         let output = sent.map_err(|error| AwsError::from_sdk(PUT_EVENTS, &error).about(bus))?;
         let [result] = output.entries() else {
             return Err(AwsError::other(PUT_EVENTS, "EmptyAnswer", "the answer does not speak of the event").about(bus));

@@ -112,9 +112,10 @@ impl Aws {
     /// Must not be called on a rule in `ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS`, which it would make plain
     /// `ENABLED`.
     pub async fn enable_rule(&self, held: &Held<'_>, bus: &str, rule: &str) -> Result<Vec<String>, AwsError> {
-        self.may_change(held, ENABLE_RULE).await?;
         retrying_conflicts(|| async {
-            match self.clients().events.enable_rule().name(rule).event_bus_name(bus).send().await {
+            let in_time = self.may_change(held, ENABLE_RULE).await?;
+            let call = self.clients().events.enable_rule().name(rule).event_bus_name(bus);
+            match call.customize().interceptor(in_time).send().await {
                 Ok(output) => Ok(ids(&output)),
                 Err(error) => Err(AwsError::from_sdk(ENABLE_RULE, &error).about(rule)),
             }
@@ -125,19 +126,15 @@ impl Aws {
     /// Disables a rule of the bus; returns the ids of the requests. A repeat is harmless: disabling a disabled rule
     /// changes nothing. It does not say whether the rule was enabled before: read it before and after.
     pub async fn disable_rule(&self, held: &Held<'_>, bus: &str, rule: &str) -> Result<Vec<String>, AwsError> {
-        self.may_change(held, DISABLE_RULE).await?;
         retrying_conflicts(|| async {
-            match self.clients().events.disable_rule().name(rule).event_bus_name(bus).send().await {
+            let in_time = self.may_change(held, DISABLE_RULE).await?;
+            let call = self.clients().events.disable_rule().name(rule).event_bus_name(bus);
+            match call.customize().interceptor(in_time).send().await {
                 Ok(output) => Ok(ids(&output)),
                 Err(error) => Err(AwsError::from_sdk(DISABLE_RULE, &error).about(rule)),
             }
         })
         .await
-    }
-
-    pub(super) async fn may_change(&self, held: &Held<'_>, operation: &'static Operation) -> Result<(), AwsError> {
-        self.holds(held, operation)?;
-        self.confirm_account().await
     }
 }
 

@@ -11,6 +11,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 
 pub use native::{MAX_NATIVE_POINTS, Native, NativeSeries};
 pub use picture::{HEIGHT, LIMIT_COLOR, PictureError, WIDTH};
@@ -21,6 +22,19 @@ pub const MAX_PANELS: usize = 3;
 pub const MAX_SERIES: usize = 8;
 /// Marks that are drawn; of more, the first and the last.
 pub const MAX_MARKS: usize = 16;
+
+/// How charts are shown in Slack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    /// As pictures, uploaded to the thread; in text where the app may upload no files.
+    #[default]
+    Picture,
+    /// In Slack's own chart block; as pictures where Slack refuses it.
+    Native,
+    /// In text only.
+    Text,
+}
 
 /// What is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,7 @@ pub(super) const TOPIC: Topic = Topic {
     name: "monitor",
     usage: "monitor [stop] <env> [--for 30m]",
     line: "Tell what changes, for a time",
-    long: "Says how things stand, and from then on only what changes: rules, metrics, dead-letter queues, alarms; at the end a summary. Half an hour when not said. `stop` ends it earlier. Changes nothing.",
+    long: "Says how things stand, and from then on only what changes: rules, metrics, dead-letter queues, alarms; at the end a summary with a chart. Half an hour when not said. `stop` ends it earlier. Changes nothing.",
     examples: &["{env} --for 1h", "stop {env}"],
 };
 

@@ -4,6 +4,8 @@ use jiff::SignedDuration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::chart::Style;
+
 use super::problem::{ConfigError, ConfigErrors, Findings, KeyPath, Origin};
 use super::{Config, Secrets};
 
@@ -30,6 +32,9 @@ pub struct Slack {
     /// How often a card is updated at most while only the time goes on. Default `10s`.
     #[serde(default = "ten_seconds")]
     pub card_refresh: SignedDuration,
+    /// How charts are shown. Default `picture`.
+    #[serde(default)]
+    pub charts: Style,
     /// The base of the Web API without a slash at its end. From the variable `SLACK_API_URL` only.
     #[serde(skip, default = "public_api")]
     pub api_url: String,

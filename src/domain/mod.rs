@@ -43,7 +43,7 @@ pub use environment::{
 pub use event::{Change, Event, JournalLine, Origin, Recorded, RuleOutcome, SlackPlace};
 pub use facts::{AlarmState, AlarmStatus, DlqDepth, Facts, RuleFact, RuleState};
 pub use function::{Artefact, Expected, ExpectedBy, FunctionFact, Package};
-pub use held::Held;
+pub use held::{Fence, Held};
 pub use hold::{Hold, HoldKind};
 pub use ids::{Actor, BadRunId, RunId, Standing, StepId};
 pub use known_version::{How, KnownVersion};

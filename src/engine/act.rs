@@ -1,18 +1,13 @@
 //! The acting part of the loop: what a run does to rules, each act after a look, with the environment in hand, and read
 //! back.
 
-use jiff::SignedDuration;
-
 use super::conclude::could_not_begin;
+use super::effects::without_lock;
 use super::execute::{DATABASE_RETRY, Drive, Place, Turn, could_not_undo};
-use super::{LEASE, later};
 use crate::aws::{Aws, AwsError, Session};
 use crate::domain::{Change, Event, Held, Rule, RuleState, Run, StepId, StepKind, StepStatus};
 use crate::runbook::steps;
-use crate::store::{LockOutcome, StoreError};
-
-/// How much of the lease must be left for a changing call: the time limits of the call itself.
-const CALL_TIME: SignedDuration = SignedDuration::from_secs(6);
+use crate::store::{LockOutcome, StoreError, Tenure};
 
 impl Drive<'_> {
     pub(super) async fn apply(&self, place: &Place, run: &Run, step: &StepId) -> Result<Turn, StoreError> {
@@ -117,11 +112,7 @@ impl Drive<'_> {
             tokio::time::sleep(DATABASE_RETRY).await;
             return Ok(None);
         };
-        inner.store.renew(&inner.owner, later(now, LEASE)).await?;
-        let until = later(now, CALL_TIME);
-        if !inner.store.still_claimed(&self.claim, until).await? {
-            return Err(StoreError::Fenced);
-        }
+        let tenure = self.tenure().await?;
         if let LockOutcome::HeldBy(holder) = inner.store.lock(&run.environment, run.id, now).await? {
             // Taken by a rollback, whose signal follows or is in the journal already.
             if run.preempted.is_none() {
@@ -129,7 +120,29 @@ impl Drive<'_> {
             }
             return Ok(None);
         }
-        Ok(Some(act(Held::granted(&place.environment.name, Some(run.id))).await))
+        Ok(Some(act(Held::granted(&place.environment.name, Some(run.id)).within(tenure)).await))
+    }
+
+    /// Acts without the lock, if this run still holds its lease; see [`without_lock`].
+    pub(super) async fn unlocked<T>(
+        &self,
+        place: &Place,
+        run: &Run,
+        act: impl AsyncFnOnce(Held<'_>) -> T,
+    ) -> Result<T, StoreError> {
+        let tenure = self.tenure().await?;
+        Ok(act(without_lock(place, run).within(tenure)).await)
+    }
+
+    /// Lengthens the lease for what is about to be sent. Fenced when the run is not this claim's any more: it is looked at
+    /// after the lease is lengthened, so that nobody can take it in between.
+    pub(super) async fn tenure(&self) -> Result<Tenure, StoreError> {
+        let inner = &self.engine.0;
+        let tenure = inner.replica.renew().await?;
+        if tenure.name() != self.claim.owner || !inner.store.still_claimed(&self.claim).await? {
+            return Err(StoreError::Fenced);
+        }
+        Ok(tenure)
     }
 
     async fn applied(&self, step: &StepId, change: Change) -> Result<Turn, StoreError> {

@@ -40,7 +40,8 @@ impl<'e> Drive<'e> {
                 None => return Ok(Turn::Again),
             }
         } else {
-            effects::act(&site, &without_lock(place, run), effect).await
+            let act = async |held: Held<'_>| effects::act(&site, &held, effect).await;
+            self.unlocked(place, run, act).await?
         };
         match done {
             Ok(receipt) => self.effected(step, receipt).await,
@@ -78,7 +79,7 @@ impl<'e> Drive<'e> {
         let observed = if stop {
             // Processes of this machine end whether AWS can be asked or not.
             self.engine.0.sam.jobs.stop_all_of(run.id);
-            self.stop_effect(place, &site, effect, receipt).await
+            self.stop_effect(place, &site, effect, receipt).await?
         } else if effect.is_worked_on() {
             let aws = match self.acting(place, run, step).await {
                 Ok(aws) => aws,
@@ -95,7 +96,7 @@ impl<'e> Drive<'e> {
         };
         let observed = match observed {
             // It cannot go on as it is: stopped here and now, though nobody asked.
-            Ok(Observation { stop: Some(_), .. }) if !stop => self.stop_effect(place, &site, effect, receipt).await,
+            Ok(Observation { stop: Some(_), .. }) if !stop => self.stop_effect(place, &site, effect, receipt).await?,
             other => other,
         };
         let Observation { news, checks, over, stop: _ } = match observed {
@@ -119,9 +120,14 @@ impl<'e> Drive<'e> {
         site: &Site<'_>,
         effect: &Effect,
         receipt: &Receipt,
-    ) -> Result<Observation, AwsError> {
-        let aws = self.acting(place, site.run, &site.step.step.id).await?;
-        effects::stop(&Site { aws: &aws, ..*site }, &without_lock(place, site.run), effect, receipt).await
+    ) -> Result<Result<Observation, AwsError>, StoreError> {
+        let aws = match self.acting(place, site.run, &site.step.step.id).await {
+            Ok(aws) => aws,
+            Err(error) => return Ok(Err(error)),
+        };
+        let site = Site { aws: &aws, ..*site };
+        let stop = async |held: Held<'_>| effects::stop(&site, &held, effect, receipt).await;
+        self.unlocked(place, site.run, stop).await
     }
 
     fn site<'a>(&self, place: &'a Place, run: &'a Run, step: &StepId) -> Option<(Site<'a>, &'a Effect)>

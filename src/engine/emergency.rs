@@ -27,6 +27,8 @@ const JOURNAL_PATIENCE: Duration = Duration::from_secs(1);
 const JOURNAL_RETRY: Duration = Duration::from_secs(2);
 /// How long the telling waits, once everything is off, to hear whether CloudFormation is at work on the stack.
 const STACK_PATIENCE: Duration = Duration::from_millis(200);
+/// How long an act that another process has begun may go on: the time limit of one attempt of a call, and a little.
+const ACT_ELSEWHERE: Duration = Duration::from_secs(6);
 /// How long acts of other runs that were under way are waited for before the last look.
 const ACT_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -80,6 +82,12 @@ impl Engine {
             let again = disable_all(place, &aws, &held, request.arrived).await;
             done = merged(done, again);
         }
+        if self.may_be_acted_elsewhere(&request.environment).await {
+            // An act that another process had begun may land yet. None begins any more: the environment is taken.
+            tokio::time::sleep(ACT_ELSEWHERE).await;
+            let again = disable_all(place, &aws, &held, request.arrived).await;
+            done = merged(done, again);
+        }
         let under_way = tokio::time::timeout(STACK_PATIENCE, stack_under_way(place)).await.ok().flatten();
         let ended = rolled_back(&request.environment, &done, under_way.as_deref());
         let story = story(&place.environment, &done, &ended);
@@ -94,6 +102,12 @@ impl Engine {
             }
         };
         Some(RollbackReport { run, ended })
+    }
+
+    /// Whether another process drives a run here. A database that does not answer keeps the others from acting too.
+    async fn may_be_acted_elsewhere(&self, environment: &str) -> bool {
+        let asked = self.replica().is_driven_elsewhere(environment);
+        matches!(tokio::time::timeout(JOURNAL_PATIENCE, asked).await, Ok(Ok(true)))
     }
 
     /// The rollbacks that a crash has interrupted.
@@ -283,10 +297,12 @@ impl Engine {
     }
 
     async fn finish_story(&self, run: RunId, story: &[Event]) -> Result<(), StoreError> {
-        match self.store().run(run).await? {
-            // Told already, by the one that a restart took for interrupted: nobody else would give the environment back.
-            Some(told) if told.ended.is_some() => self.store().give_back(&told.environment, run).await,
-            Some(_) | None => self.store().signal(run, story, self.clock().now()).await.map(drop),
+        let untold = |run: &Run| Ok::<_, Infallible>(if run.ended.is_some() { Vec::new() } else { story.to_vec() });
+        match self.store().decide(run, self.clock().now(), untold).await? {
+            // Told already, perhaps by the one that a restart took for interrupted: nobody else would give the environment
+            // back.
+            Ok(told) => self.store().give_back(&told.environment, run).await,
+            Err(never) => match never {},
         }
     }
 }

@@ -19,7 +19,7 @@ use super::next::{Next, judge, next};
 use super::prepare::{Preview, Wish, start_of};
 use super::resend;
 use super::smoke;
-use crate::aws::{Aws, AwsError};
+use crate::aws::{Aws, AwsError, AwsErrorKind};
 use crate::checks::{checklist, gate, rule_state};
 use crate::clock::Clock;
 use crate::domain::{
@@ -27,7 +27,7 @@ use crate::domain::{
 };
 use crate::runbook;
 use crate::sam::Sam;
-use crate::store::{Claim, LockOutcome, Store, StoreError};
+use crate::store::{Claim, LockOutcome, Replica, Store, StoreError};
 
 /// How long AWS may go on failing in one step before the step has failed.
 pub(super) const TROUBLE_BUDGET: SignedDuration = SignedDuration::from_mins(10);
@@ -62,8 +62,8 @@ pub(super) struct Inner {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) places: BTreeMap<String, Place>,
-    /// The name under which this process holds leases.
-    pub(super) owner: String,
+    /// This process among those that share the store.
+    pub(super) replica: Replica,
     pub(super) command_word: String,
     /// The processes of this Alch.
     pub(super) sam: Sam,
@@ -72,13 +72,12 @@ pub(super) struct Inner {
 }
 
 impl Engine {
-    /// An engine on these environments. `owner` must be unique among the processes that share the store; `command_word` is
-    /// what people type before a command, for the notices that tell them how to object.
+    /// An engine on these environments. `command_word` is what people type before a command, for the notices that tell
+    /// them how to object.
     pub fn new(
-        store: Store,
+        replica: Replica,
         clock: Clock,
         environments: Vec<(Environment, Aws)>,
-        owner: String,
         command_word: String,
         sam: Sam,
     ) -> Self {
@@ -88,12 +87,18 @@ impl Engine {
                 (environment.name.clone(), Place { environment, aws, interlock: Interlock::default() })
             })
             .collect();
-        Self(Arc::new(Inner { store, clock, places, owner, command_word, sam, active: watch::Sender::new(0) }))
+        let store = replica.store().clone();
+        Self(Arc::new(Inner { store, clock, places, replica, command_word, sam, active: watch::Sender::new(0) }))
     }
 
     /// The store.
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// This process among those that share the store.
+    pub fn replica(&self) -> &Replica {
+        &self.0.replica
     }
 
     /// The clock.
@@ -271,11 +276,7 @@ impl Drive<'_> {
     /// A run could not be put back: either a signal has arrived, or the lease has passed on.
     pub(super) async fn still_ours(&self) -> Result<Turn, StoreError> {
         let inner = &self.engine.0;
-        if inner.store.still_claimed(&self.claim, inner.clock.now()).await? {
-            Ok(Turn::Again)
-        } else {
-            Err(StoreError::Fenced)
-        }
+        if inner.store.still_claimed(&self.claim).await? { Ok(Turn::Again) } else { Err(StoreError::Fenced) }
     }
 
     pub(super) async fn record(&self, events: Vec<Event>) -> Result<Turn, StoreError> {
@@ -425,6 +426,10 @@ impl Drive<'_> {
 
     /// AWS failed: try again later while that can help, else the step, or the run before its plan, has failed.
     pub(super) async fn trouble(&self, run: &Run, step: Option<&StepId>, error: AwsError) -> Result<Turn, StoreError> {
+        if error.kind == AwsErrorKind::LeaseLapsed {
+            // No trouble of AWS: nothing was sent. With a new lease the run goes on, unless it has passed on.
+            return Ok(Turn::Again);
+        }
         let now = self.engine.0.clock.now();
         let since = run.trouble.as_ref().map_or(now, |(_, since, _)| *since);
         let lasted = now.duration_since(since);

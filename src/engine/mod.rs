@@ -32,7 +32,6 @@ pub use change_set::running_label;
 pub use execute::{Engine, Place};
 pub use next::{Next, next};
 pub use prepare::{Preview, PreviewError};
-pub use scheduler::LEASE;
 
 /// A time after `at`. What would lie beyond the end of time is its end.
 fn later(at: Timestamp, by: SignedDuration) -> Timestamp {

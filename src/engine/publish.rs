@@ -27,7 +27,10 @@ impl Drive<'_> {
         let notice = notice::compose(run, &place.environment, moment, &inner.command_word);
         let now = inner.clock.now();
         let sent = match place.aws.acting_for(&session(run, &StepId("notify".to_owned()))).await {
-            Ok(aws) => aws.publish(topic, &notice.subject, &notice.text).await,
+            Ok(aws) => {
+                self.tenure().await?;
+                aws.publish(topic, &notice.subject, &notice.text).await
+            }
             Err(error) => Err(error),
         };
         let event = match sent {

@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::execute::Engine;
 use super::later;
 
-/// How long a lease lasts without being renewed.
-pub const LEASE: SignedDuration = SignedDuration::from_secs(10);
-/// How often leases are renewed.
-const RENEW: SignedDuration = SignedDuration::from_secs(3);
 /// How long the scheduler waits before it asks a failing database again.
 const DATABASE_RETRY: SignedDuration = SignedDuration::from_secs(1);
+/// Before a lease that could not be renewed is tried again.
+const RENEW_RETRY: Duration = Duration::from_millis(500);
+/// How often the queue is looked at when others may have put something into it: telling each other may fail.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How long a stop waits for the steps under way.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(4);
 /// How many runs one process drives at the same time; the rest waits in the database.
 const MOST_DRIVEN: usize = 64;
 
@@ -26,16 +26,16 @@ impl Engine {
         let inner = &self.0;
         let mut changes = inner.store.changes();
         let mut driven = JoinSet::new();
-        let renewals = stop.child_token();
-        let _renew = renewals.clone().drop_guard();
-        let renewing = tokio::spawn(self.clone().renew(renewals.clone()));
+        let kept = CancellationToken::new();
+        let _kept = kept.clone().drop_guard();
+        tokio::spawn(self.clone().keep_alive(kept));
         loop {
             changes.mark_unchanged();
             while driven.len() < MOST_DRIVEN && !stop.is_cancelled() {
                 let now = inner.clock.now();
                 // Counted before it is claimed: a run is never neither due nor driven.
                 let active = Active::count(self);
-                match inner.store.claim(&inner.owner, now, later(now, LEASE)).await {
+                match inner.replica.claim(now).await {
                     Ok(Some(claim)) => {
                         let (engine, stop) = (self.clone(), stop.clone());
                         driven.spawn(async move {
@@ -50,7 +50,7 @@ impl Engine {
                     }
                 }
             }
-            let wake = match inner.store.next_wake().await {
+            let wake = match inner.replica.next_wake().await {
                 Ok(wake) => wake.unwrap_or(Timestamp::MAX),
                 Err(_) => later(inner.clock.now(), DATABASE_RETRY),
             };
@@ -59,6 +59,7 @@ impl Engine {
                 Some(_) = driven.join_next() => {}
                 _ = changes.changed() => {}
                 () = inner.clock.sleep_until(wake), if driven.len() < MOST_DRIVEN => {}
+                () = tokio::time::sleep(LOOK_AGAIN), if inner.store.is_shared() => {}
             }
         }
         // Each run stops between two steps; a call that is under way is over within its own time limit.
@@ -66,22 +67,29 @@ impl Engine {
             tracing::warn!("some runs did not stop in time; they are taken up again from their journal");
             driven.shutdown().await;
         }
-        renewals.cancel();
-        let _ = renewing.await;
-        if let Err(error) = inner.store.give_up_leases(&inner.owner).await {
-            tracing::warn!(%error, "the leases could not be given up; they lapse by themselves");
+        if let Err(error) = inner.replica.give_up_runs().await {
+            tracing::warn!(%error, "the runs could not be given up; others take them when the lease has lapsed");
         }
     }
 
-    async fn renew(self, stop: CancellationToken) {
-        let inner = &self.0;
-        while stop.run_until_cancelled(inner.clock.sleep(RENEW)).await.is_some() {
-            if *inner.active.borrow() == 0 {
-                continue;
-            }
-            let until = later(inner.clock.now(), LEASE);
-            if let Err(error) = inner.store.renew(&inner.owner, until).await {
-                tracing::error!(%error, "leases could not be renewed; if this lasts, other processes take the runs");
+    /// Renews the lease, and buries those who do not.
+    async fn keep_alive(self, stop: CancellationToken) {
+        let mut fails = false;
+        loop {
+            let wait = match self.0.replica.keep().await {
+                Ok(wait) => {
+                    fails = false;
+                    wait
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut fails, true) {
+                        tracing::error!(%error, "the lease could not be renewed; if this lasts, other processes take the runs");
+                    }
+                    RENEW_RETRY
+                }
+            };
+            if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                return;
             }
         }
     }

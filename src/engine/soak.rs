@@ -1,8 +1,7 @@
 //! Looks by ourselves: while a version soaks in an environment, that environment is verified every hour.
 //!
 //! When the next look is due follows from the journals alone, so a restart changes nothing. A verification that is under
-//! way is waited for; two processes on one PostgreSQL that look at the same moment would both begin one, which costs a
-//! look more and changes nothing.
+//! way is waited for. Of several processes on one database, one looks.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +12,12 @@ use super::execute::Engine;
 use super::later;
 use crate::checks::safeguards::{looked_back, verify_due};
 use crate::domain::{Actor, Command, Event, Origin};
-use crate::store::{NewRun, Pulse, StoreError};
+use crate::store::{Duty, NewRun, Pulse, StoreError};
 
 /// How long it waits before it asks a failing database again.
 const DATABASE_RETRY: SignedDuration = SignedDuration::from_secs(5);
+/// How long another process is given to begin a look that is due.
+const OTHERS_LOOK: SignedDuration = SignedDuration::from_secs(15);
 
 /// An environment where versions soak.
 struct Source<'a> {
@@ -83,7 +84,13 @@ impl Engine {
         let mut next = Timestamp::MAX;
         for source in &sources {
             match self.due(source).await? {
-                Some(due) if due <= self.0.clock.now() => self.verify(source.name).await?,
+                Some(due) if due <= self.0.clock.now() => {
+                    if self.0.replica.take_duty(Duty::Soaks).await?.is_none() {
+                        // Whoever has the duty begins it; should they die, it is overdue at the next look.
+                        return Ok(later(self.0.clock.now(), OTHERS_LOOK));
+                    }
+                    self.verify(source.name).await?;
+                }
                 Some(due) => next = next.min(due),
                 None => {}
             }

@@ -44,12 +44,14 @@ impl Requests {
         let name = audit::file_name(wanted.environment, wanted.format, self.0.engine.clock().now());
         let upload = FileUpload {
             name: &name,
+            title: &name,
+            alt: "",
             content,
             place: Place { channel: &to.channel, thread_ts: to.thread_ts.as_deref() },
             comment: &view::audit_file(&file, &asked.person.actor),
         };
         Ok(match client.upload(upload).await {
-            Ok(()) => Response::Say(view::audit_uploaded(&name, &file)),
+            Ok(_) => Response::Say(view::audit_uploaded(&name, &file)),
             Err(error) => {
                 tracing::warn!(%error, "an audit could not be handed out");
                 Response::Refuse(view::refusal(&not_uploaded(&error)))

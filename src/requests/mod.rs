@@ -62,7 +62,7 @@ const ROLLBACK_STANDING_PATIENCE: Duration = Duration::from_millis(250);
 /// How many requests are worked on at the same time; more wait.
 const MOST_AT_ONCE: usize = 64;
 /// How long a stop waits for the requests that are worked on.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(4);
 /// Before requests are looked at again that the database failed under.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -280,9 +280,9 @@ impl Requests {
             self.end(key);
             return Persisted::Not;
         };
-        let (store, now, owned) = (self.0.engine.store().clone(), self.0.engine.clock().now(), key.to_owned());
+        let (replica, now, owned) = (self.0.engine.replica().clone(), self.0.engine.clock().now(), key.to_owned());
         // In a task of its own: a statement that was sent is carried out, whether somebody waits for it or not.
-        let mut putting = tokio::spawn(async move { store.put_request(&owned, &body, now).await });
+        let mut putting = tokio::spawn(async move { replica.put_request(&owned, &body, now).await });
         match tokio::time::timeout(patience, &mut putting).await {
             Ok(Ok(Ok(Put::New))) => Persisted::New,
             Ok(Ok(Ok(Put::Repeated))) => Persisted::Repeated,
@@ -311,33 +311,40 @@ impl Requests {
         }
     }
 
-    /// Takes up what an earlier process left, then lets requests be worked on until `stop`, and those under way be
-    /// finished.
+    /// Takes up what other processes have left, at the start and whenever one dies, and lets requests be worked on until
+    /// `stop`. Those under way then are finished.
     pub async fn run(&self, stop: CancellationToken) {
         self.0.serves.store(true, Ordering::Relaxed);
-        self.resume_rollbacks().await;
-        let left = loop {
-            match self.0.engine.store().pending_requests().await {
-                Ok(left) => break left,
-                Err(error) => {
+        let mut burials = self.0.engine.replica().burials();
+        let taking_up = async {
+            loop {
+                burials.mark_unchanged();
+                self.resume_rollbacks().await;
+                while let Err(error) = self.adopt().await {
                     tracing::error!(%error, "requests cannot be read; trying again");
-                    if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
-                        break Vec::new();
-                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+                if burials.changed().await.is_err() {
+                    return;
                 }
             }
         };
-        for request in left {
-            // A request with a run is a rollback's, which was resumed above or is under way.
-            if request.run.is_none() && self.begin(&request.key) {
-                self.0.tasks.spawn(self.clone().take_up(request));
-            }
-        }
+        let _ = stop.run_until_cancelled(taking_up).await;
         stop.cancelled().await;
         self.0.tasks.close();
         if tokio::time::timeout(DRAIN, self.0.tasks.wait()).await.is_err() {
             tracing::warn!("some requests are not finished; the next start takes them up");
         }
+    }
+
+    async fn adopt(&self) -> Result<(), StoreError> {
+        for request in self.0.engine.replica().adopt_requests().await? {
+            // A request with a run is a rollback's, which was resumed or is under way.
+            if request.run.is_none() && self.begin(&request.key) {
+                self.0.tasks.spawn(self.clone().take_up(request));
+            }
+        }
+        Ok(())
     }
 
     async fn take_up(self, request: Pending) {

@@ -221,7 +221,11 @@ async fn a_file_is_shown_where_it_was_asked_for() {
     for (thread_ts, name) in [(None, "a b.jsonl"), (Some(card.as_str()), "b.csv")] {
         let content = name.as_bytes().repeat(1_000);
         let place = Place { channel: &channel, thread_ts };
-        world.client.upload(FileUpload { name, content: content.clone(), place, comment: &comment }).await.unwrap();
+        world
+            .client
+            .upload(FileUpload { name, title: name, alt: "", content: content.clone(), place, comment: &comment })
+            .await
+            .unwrap();
         let file = world.slack.files().pop().unwrap();
         assert_eq!((file.name.as_str(), file.content), (name, Some(content)));
         let shown = world.slack.messages().pop().unwrap();
@@ -237,7 +241,17 @@ async fn a_file_that_cannot_be_handed_out_is_shown_to_nobody() {
     let (channel, comment) = (world.channel(), message("an audit"));
     let upload = async |content: &[u8]| {
         let place = Place { channel: &channel, thread_ts: None };
-        world.client.upload(FileUpload { name: "a.csv", content: content.to_vec(), place, comment: &comment }).await
+        world
+            .client
+            .upload(FileUpload {
+                name: "a.csv",
+                title: "a.csv",
+                alt: "",
+                content: content.to_vec(),
+                place,
+                comment: &comment,
+            })
+            .await
     };
     for step in ["files.getUploadURLExternal", "upload"] {
         world.slack.fail_next(step, 1, How::AcceptedButDropped);

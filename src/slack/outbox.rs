@@ -5,6 +5,7 @@
 //! Before a message is posted the intent is recorded. An intent without an outcome, after a crash or a lost connection,
 //! is looked for in Slack by its key before it is posted again.
 
+mod charts;
 mod notices;
 mod pace;
 mod pass;
@@ -20,13 +21,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::charts::Refusals;
 use self::pace::{Pace, is_credible};
 use self::pass::{Memory, Next};
+use self::post::GoOn;
 use super::client::{AuthTest, SlackClient};
 use super::message::Message;
+use crate::chart::{Chart, Style};
 use crate::clock::Clock;
 use crate::domain::{Moment, Recorded, Run, RunId, SlackPlace};
-use crate::store::Store;
+use crate::store::{Duty, Replica, Store, StoreError, Tenure};
 
 /// Runs that are worked on at the same time; more wait.
 const MAX_PARALLEL: usize = 64;
@@ -48,6 +52,21 @@ pub struct Told {
     pub broadcast: bool,
     /// Whether it may change as the journal grows; it is brought up to date where it stands. Others never change.
     pub live: bool,
+    /// A chart, of which the message is the form in text.
+    pub chart: Option<ChartToShow>,
+}
+
+/// A chart in its other forms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChartToShow {
+    /// What is drawn.
+    pub chart: Chart,
+    /// The picture's file name.
+    pub file: String,
+    /// What is said with the picture, mrkdwn.
+    pub caption: String,
+    /// In Slack's own chart blocks.
+    pub native: Message,
 }
 
 /// A message to one stakeholder, of which the journal gets the receipt.
@@ -80,6 +99,7 @@ pub struct Look {
     pub thread: ThreadView,
     pub notices: NoticesView,
     pub place: Placing,
+    pub charts: Style,
 }
 
 /// How fast Slack may be spoken to.
@@ -113,12 +133,14 @@ pub struct Outbox(Arc<Inner>);
 
 struct Inner {
     store: Store,
+    replica: Replica,
     client: SlackClient,
     clock: Clock,
     look: Look,
     tempo: Tempo,
     pace: Pace,
     ourselves: OnceCell<AuthTest>,
+    refusals: Refusals,
     state: watch::Sender<State>,
 }
 
@@ -158,11 +180,12 @@ impl Slot {
 }
 
 impl Outbox {
-    /// Tells `client`'s Slack what is in `store`, as `look` says.
-    pub fn new(store: Store, client: SlackClient, clock: Clock, look: Look, tempo: Tempo) -> Self {
+    /// Tells `client`'s Slack what is in the store, as `look` says, while no other process does.
+    pub fn new(replica: Replica, client: SlackClient, clock: Clock, look: Look, tempo: Tempo) -> Self {
+        let store = replica.store().clone();
         let pace = Pace::new(tempo);
-        let (ourselves, state) = (OnceCell::new(), watch::Sender::new(State::default()));
-        Self(Arc::new(Inner { store, client, clock, look, tempo, pace, ourselves, state }))
+        let (ourselves, refusals, state) = (OnceCell::new(), Refusals::default(), watch::Sender::new(State::default()));
+        Self(Arc::new(Inner { store, replica, client, clock, look, tempo, pace, ourselves, refusals, state }))
     }
 
     /// Returns once everything that is recorded by now is told, or can be told only with time: cards that move.
@@ -194,16 +217,20 @@ impl Outbox {
         let mut seen = None;
         let mut store_fails = false;
         let mut look = true;
+        // Of several processes one tells, and the others watch whether it does.
+        let mut telling = None;
         let mut looked_at = Instant::now();
         while !stop.is_cancelled() {
             if std::mem::take(&mut look) {
                 looked_at = Instant::now();
                 let upto = *changes.borrow_and_update();
-                match inner.store.unprojected().await {
-                    Ok(runs) => {
+                match inner.to_tell().await {
+                    Ok(found) => {
                         seen = Some(upto);
                         store_fails = false;
-                        for run in runs {
+                        let (tenure, runs) = found.unzip();
+                        telling = tenure;
+                        for run in runs.into_iter().flatten() {
                             slots.entry(run).or_default().dirty = true;
                         }
                     }
@@ -216,11 +243,16 @@ impl Outbox {
                 }
             }
             let now = inner.clock.now();
+            if telling.is_none() {
+                slots.retain(|_, slot| slot.busy);
+            }
             for (run, slot) in &mut slots {
+                let Some(tenure) = &telling else { break };
                 if slot.due_at(now).is_some_and(|at| at <= now) {
                     let memory = slot.memory.take().unwrap_or_default();
                     *slot = Slot { busy: true, ..Slot::default() };
-                    let pass = one_pass(Arc::clone(inner), Arc::clone(&permits), *run, memory, stop.clone());
+                    let go_on = GoOn { stop: stop.clone(), tenure: tenure.clone() };
+                    let pass = one_pass(Arc::clone(inner), Arc::clone(&permits), *run, memory, go_on);
                     working.insert(passes.spawn(pass).id(), *run);
                 }
             }
@@ -258,16 +290,24 @@ impl Outbox {
     }
 }
 
+impl Inner {
+    /// The runs that may have something to tell; none while another process tells.
+    async fn to_tell(&self) -> Result<Option<(Tenure, Vec<RunId>)>, StoreError> {
+        let Some(tenure) = self.replica.take_duty(Duty::Telling).await? else { return Ok(None) };
+        Ok(Some((tenure, self.store.unprojected().await?)))
+    }
+}
+
 async fn one_pass(
     inner: Arc<Inner>,
     permits: Arc<Semaphore>,
     run: RunId,
     mut memory: Memory,
-    stop: CancellationToken,
+    go_on: GoOn,
 ) -> (Memory, Next) {
     // The semaphore is never closed.
     let _permit = permits.acquire().await;
-    let next = inner.pass(run, &mut memory, &stop).await;
+    let next = inner.pass(run, &mut memory, &go_on).await;
     (memory, next)
 }
 

@@ -111,8 +111,7 @@ impl Store {
             .bind(micros(now))
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        self.changed();
+        self.commit(tx).await?;
         Ok(Some(run))
     }
 }

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
+use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Result, Store, StoreError, micros, time};
+use super::{Replica, Result, Store, StoreError, micros, time};
 use crate::domain::RunId;
 
 /// What came of recording a request.
@@ -37,7 +38,7 @@ const MOST_WAITING: usize = 4_096;
 
 /// A write of the inbox, with whom to tell when it is on the disk.
 pub(super) enum Write {
-    Put { key: String, body: String, now: Timestamp, done: oneshot::Sender<Result<Put>> },
+    Put { key: String, body: String, owner: Option<String>, now: Timestamp, done: oneshot::Sender<Result<Put>> },
     Settle { key: String, now: Timestamp, done: oneshot::Sender<Result<()>> },
 }
 
@@ -65,12 +66,14 @@ async fn write(writes: &AnyPool, begin: &'static str, batch: &[Write]) -> Result
     let mut affected = Vec::with_capacity(batch.len());
     for write in batch {
         let query = match write {
-            Write::Put { key, body, now, .. } => sqlx::query(
-                "INSERT INTO inbox (key, received_at, body) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING",
+            Write::Put { key, body, owner, now, .. } => sqlx::query(
+                "INSERT INTO inbox (key, received_at, body, owner) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (key) DO NOTHING",
             )
             .bind(key.clone())
             .bind(micros(*now))
-            .bind(body.clone()),
+            .bind(body.clone())
+            .bind(owner.clone()),
             Write::Settle { key, now, .. } => {
                 sqlx::query("UPDATE inbox SET done_at = $2 WHERE key = $1 AND done_at IS NULL")
                     .bind(key.clone())
@@ -109,16 +112,29 @@ impl Write {
     }
 }
 
-impl Store {
-    /// Records a request.
+pub(super) fn pending(row: &AnyRow) -> Result<Pending> {
+    let body: String = row.try_get("body")?;
+    Ok(Pending {
+        key: row.try_get("key")?,
+        received_at: time(row, "received_at")?,
+        body: serde_json::from_str(&body).map_err(|error| StoreError::Unreadable(error.to_string()))?,
+        run: row.try_get::<Option<i64>, _>("run_id")?.map(RunId),
+    })
+}
+
+impl Replica {
+    /// Records a request, which this process works on.
     ///
     /// # Errors
     /// When the database fails; the request must not be acknowledged then.
     pub async fn put_request(&self, key: &str, body: &Value, now: Timestamp) -> Result<Put> {
         let (done, told) = oneshot::channel();
-        self.write(Write::Put { key: key.to_owned(), body: body.to_string(), now, done }, told).await
+        let (key, body, owner) = (key.to_owned(), body.to_string(), Some(self.name()));
+        self.store.write(Write::Put { key, body, owner, now, done }, told).await
     }
+}
 
+impl Store {
     /// Settles a request that became no run.
     ///
     /// # Errors
@@ -143,15 +159,7 @@ impl Store {
             .fetch_all(&self.reads)
             .await?
             .iter()
-            .map(|row| {
-                let body: String = row.try_get("body")?;
-                Ok(Pending {
-                    key: row.try_get("key")?,
-                    received_at: time(row, "received_at")?,
-                    body: serde_json::from_str(&body).map_err(|error| StoreError::Unreadable(error.to_string()))?,
-                    run: row.try_get::<Option<i64>, _>("run_id")?.map(RunId),
-                })
-            })
+            .map(pending)
             .collect()
     }
 

@@ -78,8 +78,7 @@ impl Store {
                     .bind(hash)
                     .execute(&mut *tx)
                     .await?;
-                tx.commit().await?;
-                self.changed();
+                self.commit(tx).await?;
                 Ok(run)
             }
         }
@@ -179,8 +178,7 @@ impl Store {
             return Ok(Ok(folded));
         }
         let appended = append(&mut tx, run, head, true, &events, now).await?;
-        tx.commit().await?;
-        self.changed();
+        self.commit(tx).await?;
         appended.iter().for_each(|recorded| folded.apply(recorded));
         Ok(Ok(folded))
     }
@@ -198,8 +196,7 @@ impl Store {
             return Err(StoreError::Fenced);
         }
         let appended = append(&mut tx, run, head, fence.is_none(), events, now).await?;
-        tx.commit().await?;
-        self.changed();
+        self.commit(tx).await?;
         Ok(appended)
     }
 

@@ -8,8 +8,10 @@ mod audit;
 mod holds;
 mod inbox;
 mod journal;
+mod listen;
 mod locks;
 mod queue;
+mod replica;
 mod slack;
 mod step_up;
 
@@ -23,6 +25,7 @@ use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyPool, Row, SqlSafeStr, Transaction};
 use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
 
 pub use audit::{AuditScope, ChainReport};
 pub use holds::{HoldChange, NewHold};
@@ -30,6 +33,7 @@ pub use inbox::{Pending, Put};
 pub use journal::{NewRun, Pulse};
 pub use locks::{Holder, LockOutcome};
 pub use queue::Claim;
+pub use replica::{Duty, Replica, Tenure};
 pub use slack::SlackMessage;
 pub use step_up::FactorRun;
 
@@ -39,6 +43,8 @@ const BUSY_TIMEOUT_MS: u32 = 5_000;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that read a SQLite file at the same time; there is one that writes.
 const SQLITE_READERS: u32 = 4;
+/// A process that is frozen in the middle of a transaction must not keep its rows from those who take over.
+const IDLE_TIMEOUT: &str = "SET idle_in_transaction_session_timeout = '3s'";
 /// Connections to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 16;
 
@@ -107,8 +113,12 @@ pub struct Store {
     dialect: Dialect,
     /// To the writer of the inbox.
     inbox: mpsc::Sender<inbox::Write>,
-    /// Counts the changes of journals made through this process.
+    /// Counts the changes of journals that this process knows of.
     changes: Arc<watch::Sender<u64>>,
+    /// Tells the changes made through this store from others'.
+    id: Arc<str>,
+    /// Listens for others' changes while the store is open.
+    listening: Option<Arc<AbortOnDropHandle<()>>>,
     /// Held while the store is open, so that a second process on the same SQLite file refuses to start.
     _lock: Option<Arc<File>>,
 }
@@ -142,15 +152,24 @@ impl Store {
                 let pool = AnyPoolOptions::new()
                     .max_connections(POSTGRES_CONNECTIONS)
                     .acquire_timeout(ACQUIRE_TIMEOUT)
+                    .after_connect(|connection, _| {
+                        Box::pin(async move {
+                            sqlx::Executor::execute(connection, IDLE_TIMEOUT).await?;
+                            Ok(())
+                        })
+                    })
                     .connect(url)
                     .await?;
-                (Self::new(pool.clone(), pool, Dialect::Postgres, None), Dialect::Postgres)
+                let mut store = Self::new(pool.clone(), pool, Dialect::Postgres, None);
+                let listening = listen::start(url.to_owned(), Arc::clone(&store.id), Arc::clone(&store.changes));
+                store.listening = Some(Arc::new(listening));
+                (store, Dialect::Postgres)
             }
         };
         migrator().run(&store.writes).await?;
         if dialect == Dialect::Sqlite {
-            // This process alone has the file, so every lease in it belongs to a process that is gone.
-            sqlx::query("UPDATE runs SET lease_owner = NULL").execute(&store.writes).await?;
+            // This process alone has the file.
+            store.bury_all().await?;
         }
         Ok(store)
     }
@@ -255,7 +274,8 @@ impl Store {
 
     fn new(reads: AnyPool, writes: AnyPool, dialect: Dialect, lock: Option<File>) -> Self {
         let inbox = inbox::start_writer(writes.clone(), dialect.begin());
-        Self { reads, writes, dialect, inbox, changes: Arc::new(watch::Sender::new(0)), _lock: lock.map(Arc::new) }
+        let (changes, id) = (Arc::new(watch::Sender::new(0)), format!("{:016x}", rand::random::<u64>()).into());
+        Self { reads, writes, dialect, inbox, changes, id, listening: None, _lock: lock.map(Arc::new) }
     }
 
     /// Begins a transaction that writes. On SQLite it takes the write lock at once: a transaction that began by reading
@@ -272,6 +292,42 @@ impl Store {
         })
     }
 
+    /// A statement that asks what time it is by the database's clock, which all its processes share.
+    fn timed(&self, statement: &str) -> sqlx::AssertSqlSafe<String> {
+        sqlx::AssertSqlSafe(statement.replace(
+            "{now}",
+            match self.dialect {
+                Dialect::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+                Dialect::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+            },
+        ))
+    }
+
+    /// Whether several processes may have the database open.
+    pub fn is_shared(&self) -> bool {
+        self.dialect == Dialect::Postgres
+    }
+
+    /// Commits what others may wait for: those in this process are woken, and on PostgreSQL those in others.
+    async fn commit(&self, mut tx: Transaction<'static, Any>) -> Result<()> {
+        if self.is_shared() {
+            sqlx::query("SELECT pg_notify($1, $2)")
+                .bind(listen::CHANNEL)
+                .bind(self.id.as_ref().to_owned())
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        self.changed();
+        Ok(())
+    }
+
+    /// Takes all processes that were here before for dead.
+    pub(crate) async fn bury_all(&self) -> Result<()> {
+        sqlx::query("DELETE FROM replicas").execute(&self.writes).await?;
+        Ok(())
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors
@@ -281,7 +337,7 @@ impl Store {
         Ok(())
     }
 
-    /// Resolves to a new value whenever a journal has grown through this process.
+    /// Resolves to a new value whenever a journal has grown, through this process or, on PostgreSQL, another.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -317,6 +373,7 @@ fn migrator() -> Migrator {
         migration(1, "journal", include_str!("../../migrations/0001_journal.sql")),
         migration(2, "holds", include_str!("../../migrations/0002_holds.sql")),
         migration(3, "step_up", include_str!("../../migrations/0003_step_up.sql")),
+        migration(4, "replicas", include_str!("../../migrations/0004_replicas.sql")),
     ])
 }
 

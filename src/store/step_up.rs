@@ -166,8 +166,7 @@ impl Store {
             .bind(micros(now))
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        self.changed();
+        self.commit(tx).await?;
         Ok(run)
     }
 }

@@ -9,25 +9,6 @@ use crate::world::{World, story, story_with};
 
 const R1: RunId = RunId(1);
 
-/// Kills the bot as soon as AWS has been called `calls` times in all, or the run has ended, and starts it again.
-async fn killed_after(world: &mut World, calls: usize) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if world.aws.calls().len() >= calls {
-            break;
-        }
-        let wake = world.store().next_wake().await.unwrap();
-        match wake {
-            None => break,
-            Some(wake) if wake > world.clock.now() => world.clock.advance(wake.duration_since(world.clock.now())),
-            Some(_) => tokio::time::sleep(Duration::from_micros(200)).await,
-        }
-        assert!(Instant::now() < deadline);
-    }
-    world.killed();
-    world.starts().await;
-}
-
 async fn went_well(world: &mut World) {
     let run = world.until_ended(R1).await;
     assert_eq!(run.ended.unwrap().outcome, Outcome::Succeeded);
@@ -54,7 +35,7 @@ fn the_crash_sweep_of_enable() {
         story(async |world| {
             let delivered = world.slack.types("U0ALICE", "/alch enable signal-generated dev").await;
             assert_eq!(delivered.http_status, 200);
-            killed_after(world, point).await;
+            world.killed_when(|world| world.aws.calls().len() >= point).await;
             went_well(world).await;
             assert_eq!(world.enabled("dev"), ["signal-generated"], "killed after {point} calls");
             let changes = world.changes();
@@ -77,7 +58,7 @@ fn an_undo_that_a_crash_interrupts_is_finished() {
         story_with(&disables, async |world| {
             world.aws.set_fault("dev.rule.signal-generated.fails", true);
             world.slack.types("U0ALICE", "/alch enable signal-generated dev").await;
-            killed_after(world, point).await;
+            world.killed_when(|world| world.aws.calls().len() >= point).await;
             let run = world.until_ended(R1).await;
             assert_eq!(run.ended.unwrap().outcome, Outcome::Failed);
             assert_eq!(world.enabled("dev"), Vec::<&str>::new(), "killed after {point} calls");

@@ -1,7 +1,5 @@
 //! Replays of the archive: typed and by the form, started once, watched until they are over, and stopped.
 
-use std::time::{Duration, Instant};
-
 use alch::domain::{Outcome, Run, RunId, StepStatus};
 use alch::sandbox::aws::{ApiFault, DeadLetter, Failure, RuleState};
 use jiff::SignedDuration;
@@ -282,23 +280,15 @@ fn a_crash_around_the_start_makes_no_second_replay() {
         story(async |world| {
             half_an_hour(world).await;
             world.slack.types("U0ALICE", &format!("/alch {START}")).await;
-            let deadline = Instant::now() + Duration::from_secs(20);
-            // Killed a few calls after the call that starts it was made.
-            let position = || world.aws.calls().iter().position(|call| call.operation == "StartReplay");
-            loop {
-                if position().is_some_and(|at| world.aws.calls().len() > at + calls_more) {
-                    break;
-                }
-                match world.store().next_wake().await.unwrap() {
-                    Some(wake) if wake > world.clock.now() => {
-                        world.clock.advance(wake.duration_since(world.clock.now()));
-                    }
-                    Some(_) | None => tokio::time::sleep(Duration::from_micros(200)).await,
-                }
-                assert!(Instant::now() < deadline);
-            }
-            world.killed();
-            world.starts().await;
+            // A few calls after the call that starts it was made.
+            let is_started = |world: &World| {
+                let calls = world.aws.calls();
+                calls
+                    .iter()
+                    .position(|call| call.operation == "StartReplay")
+                    .is_some_and(|at| calls.len() > at + calls_more)
+            };
+            world.killed_when(is_started).await;
             let run = world.until_ended(R1).await;
             assert_eq!(outcome(&run), Outcome::Succeeded, "{}", world.told(R1).await);
             assert_eq!(world.aws.replays().len(), 1);

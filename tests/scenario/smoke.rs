@@ -399,18 +399,7 @@ fn a_crash_anywhere_invokes_once_at_most_and_never_passes_on_less_than_it_saw() 
         story(async |world| {
             world.set_all("dev", RuleState::Enabled);
             world.slack.types("U0ALICE", "/alch smoke dev").await;
-            let deadline = Instant::now() + Duration::from_secs(20);
-            while world.aws.calls().len() < point {
-                assert!(Instant::now() < deadline);
-                match world.store().next_wake().await.unwrap() {
-                    Some(wake) if wake > world.clock.now() => {
-                        world.clock.advance(wake.duration_since(world.clock.now()));
-                    }
-                    Some(_) | None => tokio::time::sleep(Duration::from_micros(100)).await,
-                }
-            }
-            world.killed();
-            world.starts().await;
+            world.killed_when(|world| world.aws.calls().len() >= point).await;
             let run = world.until_ended(R1).await;
             let count = invokes(world).len();
             assert!(count <= 1, "killed after {point} calls: {count}");

@@ -135,7 +135,15 @@ impl Stage {
 
     /// Starts `alch serve` without waiting for anything.
     pub fn spawn_server(&self) -> Process {
-        self.spawn(&["serve", "--config", &self.config_path().display().to_string()])
+        self.spawn_server_on(&self.variables["DATABASE_URL"])
+    }
+
+    /// The same with the database at this address.
+    pub fn spawn_server_on(&self, database: &str) -> Process {
+        let mut variables = self.variables.clone();
+        variables.insert("DATABASE_URL".to_owned(), database.to_owned());
+        let arguments = ["serve", "--config", &self.config_path().display().to_string()];
+        Process::spawn(&variables, &arguments, self.written.clone())
     }
 
     /// Starts `alch serve`, and returns when it answers.
@@ -175,7 +183,9 @@ impl Stage {
         use sqlx::{Connection, Row};
         sqlx::any::install_default_drivers();
         let mut connection = sqlx::AnyConnection::connect(&self.variables["DATABASE_URL"]).await.unwrap();
-        sqlx::query("PRAGMA busy_timeout = 5000").execute(&mut connection).await.unwrap();
+        if self.variables["DATABASE_URL"].starts_with("sqlite:") {
+            sqlx::query("PRAGMA busy_timeout = 5000").execute(&mut connection).await.unwrap();
+        }
         let row = sqlx::query(sql).fetch_one(&mut connection).await.unwrap();
         connection.close().await.unwrap();
         row.try_get(0).unwrap()
@@ -329,8 +339,27 @@ impl Process {
 
     /// Asks it to stop, as a supervisor does.
     pub fn terminate(&self) {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(asked.success());
+        self.signal("-TERM");
+    }
+
+    /// Lets it stand still, as a machine does that has no time for it.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a frozen one go on.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for its end.

@@ -309,7 +309,8 @@ impl Handful<'_> {
                 Err(refused) => self.stays(letter, &refused.to_string()).await,
                 Ok(_) => {
                     self.sent += 1;
-                    match self.aws.delete_message(self.held, self.redrive.queue, letter).await {
+                    // Whoever has the run by now would send it again.
+                    match self.aws.delete_message(&self.held.to_finish(), self.redrive.queue, letter).await {
                         Ok(_) => *self.put.entry(event.detail_type).or_default() += 1,
                         Err(error) => {
                             self.news.push(format!(

@@ -158,7 +158,14 @@ async fn an_answer_goes_to_slacks_own_urls_only_and_without_the_token() {
 #[tokio::test]
 async fn a_file_goes_to_slacks_own_urls_only() {
     let slack = StandIn::start().await;
-    let upload = FileUpload { name: "a.csv", content: b"a,b".to_vec(), place: PLACE, comment: &message("an audit") };
+    let upload = FileUpload {
+        name: "a.csv",
+        title: "a.csv",
+        alt: "",
+        content: b"a,b".to_vec(),
+        place: PLACE,
+        comment: &message("an audit"),
+    };
     let foreign = slack.client().upload(upload).await;
     assert!(matches!(foreign, Err(CallError::Api { code, .. }) if code == "foreign_upload_url"));
     let asked = &slack.calls("files.getUploadURLExternal")[0];

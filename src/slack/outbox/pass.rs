@@ -5,10 +5,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio_util::sync::CancellationToken;
 
 use super::notices::Lines;
-use super::post::{Line, Outgoing, Stop, Telling, digest, is_lost, name};
+use super::post::{GoOn, Line, Outgoing, Stop, Telling, digest, is_lost, name};
 use super::{Inner, Told};
 use crate::domain::{Recorded, Run, RunId, SlackPlace};
 use crate::slack::client::CallError;
@@ -52,9 +51,9 @@ pub(super) enum Next {
 }
 
 impl Inner {
-    pub(super) async fn pass(&self, run: RunId, memory: &mut Memory, stop: &CancellationToken) -> Next {
+    pub(super) async fn pass(&self, run: RunId, memory: &mut Memory, go_on: &GoOn) -> Next {
         let mut journal = std::mem::take(&mut memory.journal);
-        let next = self.tell(run, &mut journal, memory, stop).await;
+        let next = self.tell(run, &mut journal, memory, go_on).await;
         memory.journal = journal;
         match next {
             Ok(next) => next,
@@ -75,7 +74,7 @@ impl Inner {
         id: RunId,
         journal: &mut Vec<Recorded>,
         memory: &mut Memory,
-        stop: &CancellationToken,
+        go_on: &GoOn,
     ) -> Result<Next, Stop> {
         let known = journal.last().map_or(0, |last| last.seq);
         let new = self.store.journal_after(id, known).await?;
@@ -90,7 +89,7 @@ impl Inner {
         memory.told_all = false;
         let messages = self.store.slack_messages(id).await?;
         let place = (self.look.place)(&run).map(|place| settled_place(place, &messages));
-        let told = Telling { run: &run, journal, messages, stop };
+        let told = Telling { run: &run, journal, messages, go_on };
         let (own, noticed) = self.tell_all(&told, place.as_ref(), memory).await;
         let own_held = own.is_err();
         let own = match own {
@@ -210,7 +209,7 @@ impl Inner {
         place: &SlackPlace,
     ) -> Result<Option<Timestamp>, Stop> {
         let mut due = None;
-        for Told { key, message, broadcast, live } in (self.look.thread)(told.journal) {
+        for Told { key, message, broadcast, live, chart } in (self.look.thread)(told.journal) {
             if told.ts(&key).is_some() {
                 if live {
                     due = due.into_iter().chain(self.update(told, line, &key, &message).await?).min();
@@ -230,7 +229,11 @@ impl Inner {
                 message: &message,
                 rendering: Some(&rendering),
             };
-            let posted = self.post(told, line, what).await?;
+            let posted = match &chart {
+                // It never changes, and its first line finds it in each of its forms.
+                Some(chart) => self.show_chart(told, line, Outgoing { rendering: None, ..what }, chart).await?,
+                None => self.post(told, line, what).await?,
+            };
             if live && !posted {
                 // It was there already, and may show something older.
                 due = due.into_iter().chain(self.update(told, line, &key, &message).await?).min();

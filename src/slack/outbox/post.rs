@@ -1,6 +1,7 @@
 //! One message: posted once, found again after a post whose outcome is not known, brought up to date.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -8,15 +9,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use super::pace::is_credible;
-use crate::domain::{Recorded, Run, RunId};
+use crate::domain::{Fence as _, Recorded, Run, RunId};
 use crate::slack::client::{AuthTest, CallError, Lookup, Place, Post, cut};
 use crate::slack::message::Message;
-use crate::store::{SlackMessage, StoreError};
+use crate::store::{SlackMessage, StoreError, Tenure};
 
 const POST: &str = "chat.postMessage";
 const UPDATE: &str = "chat.update";
 /// How far before a run's request a message of it is looked for: our clock and Slack's may differ.
 const LOOK_BACK: SignedDuration = SignedDuration::from_mins(10);
+/// How long this process has to be the one that tells when it sends a call: most are over by then.
+const CALL_TIME: Duration = Duration::from_secs(3);
+/// How long it waits to be that again.
+const TENURE_WAIT: SignedDuration = SignedDuration::from_secs(1);
 
 /// Why it cannot be gone on with.
 pub(super) enum Stop {
@@ -31,6 +36,8 @@ pub(super) enum Stop {
     },
     /// The process stops.
     Asked,
+    /// Another process may be telling already.
+    Lapsed,
 }
 
 impl From<StoreError> for Stop {
@@ -64,6 +71,11 @@ struct FailedUpdate {
 }
 
 impl Line {
+    /// Notes that the last post of this message did not happen.
+    pub(super) fn surely_not(&mut self, key: &str) {
+        self.surely_not_posted = Some(key.to_owned());
+    }
+
     pub(super) fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
         to_come(self.held_until, now)
     }
@@ -75,7 +87,16 @@ pub(super) struct Telling<'a> {
     pub(super) run: &'a Run,
     pub(super) journal: &'a [Recorded],
     pub(super) messages: Vec<SlackMessage>,
-    pub(super) stop: &'a CancellationToken,
+    pub(super) go_on: &'a GoOn,
+}
+
+/// Whether a call may be sent.
+#[derive(Clone, Debug)]
+pub(super) struct GoOn {
+    /// The process stops.
+    pub(super) stop: CancellationToken,
+    /// For how long this process is the one that tells.
+    pub(super) tenure: Tenure,
 }
 
 impl Telling<'_> {
@@ -93,7 +114,10 @@ impl Telling<'_> {
     }
 
     pub(super) fn go_on(&self) -> Result<(), Stop> {
-        if self.stop.is_cancelled() { Err(Stop::Asked) } else { Ok(()) }
+        if self.go_on.stop.is_cancelled() {
+            return Err(Stop::Asked);
+        }
+        if self.go_on.tenure.left() < CALL_TIME { Err(Stop::Lapsed) } else { Ok(()) }
     }
 }
 
@@ -121,6 +145,7 @@ impl Inner {
                 line.failures = line.failures.saturating_add(1);
                 self.pace.after(&error, method, &channel, line.failures, self.clock.now())
             }
+            Stop::Lapsed => self.clock.now() + TENURE_WAIT,
             other @ (Stop::Store(_) | Stop::Asked) => return Err(other),
         };
         line.held_until = Some(until);
@@ -136,37 +161,20 @@ impl Inner {
 
     /// Posts a message, unless it turns out to be there. Whether it was posted now.
     pub(super) async fn post(&self, told: &mut Telling<'_>, line: &mut Line, what: Outgoing<'_>) -> Result<bool, Stop> {
-        let (id, key) = (told.run.id, what.key);
-        // An intent is looked for where it was meant to go.
-        if let Some(intent) = told.get(key).filter(|message| !message.is_given_up()).cloned()
-            && line.surely_not_posted.as_deref() != Some(key)
-            && self.find_again(told, &intent, what).await?
-        {
+        if self.is_there(told, line, what).await? {
             return Ok(false);
         }
-        let channel = what.channel.to_owned();
-        self.pace.turn(&channel).await;
-        told.go_on()?;
-        let now = self.clock.now();
-        if let Some(at) = self.pace.held_until(POST, &channel, now) {
-            return Err(Stop::Until(at));
-        }
-        self.store.slack_message_intent(id, key, &channel, what.thread_ts, now).await?;
-        let intent = SlackMessage {
-            key: key.to_owned(),
-            channel: channel.clone(),
-            thread_ts: what.thread_ts.map(str::to_owned),
-            ts: None,
-            digest: String::new(),
-        };
-        told.record(intent.clone());
-        line.surely_not_posted = None;
+        let (id, key, channel) = (told.run.id, what.key, what.channel.to_owned());
+        let intent = self.intend(told, line, what, POST).await?;
         let place = Place { channel: &channel, thread_ts: what.thread_ts };
         let post = Post { place, broadcast: what.broadcast, message: what.message, key: Some(&name(id, key)) };
         match self.client.post(post).await {
             Ok(posted) => {
                 self.pace.went_well(&channel);
                 line.failures = 0;
+                if posted.degraded.blocks {
+                    self.refusals.blocks_of(what.message);
+                }
                 let digest = digest(what.message);
                 let sent = SlackMessage { channel: posted.channel, ts: Some(posted.ts), digest, ..intent };
                 self.note(told, sent).await?;
@@ -179,6 +187,47 @@ impl Inner {
                 Err(Stop::Failed { error, method: POST, channel })
             }
         }
+    }
+
+    /// Whether a message is in Slack whose post was begun earlier.
+    pub(super) async fn is_there(&self, told: &mut Telling<'_>, line: &Line, what: Outgoing<'_>) -> Result<bool, Stop> {
+        // An intent is looked for where it was meant to go.
+        match told.get(what.key).filter(|message| !message.is_given_up()).cloned() {
+            Some(intent) if line.surely_not_posted.as_deref() != Some(what.key) => {
+                self.find_again(told, &intent, what).await
+            }
+            Some(_) | None => Ok(false),
+        }
+    }
+
+    /// Waits for the channel's turn, and records that a message is about to be sent by this method.
+    pub(super) async fn intend(
+        &self,
+        told: &mut Telling<'_>,
+        line: &mut Line,
+        what: Outgoing<'_>,
+        method: &'static str,
+    ) -> Result<SlackMessage, Stop> {
+        let channel = what.channel.to_owned();
+        self.pace.turn(&channel).await;
+        told.go_on()?;
+        let now = self.clock.now();
+        if let Some(at) = self.pace.held_until(method, &channel, now) {
+            return Err(Stop::Until(at));
+        }
+        self.store.slack_message_intent(told.run.id, what.key, &channel, what.thread_ts, now).await?;
+        let intent = SlackMessage {
+            key: what.key.to_owned(),
+            channel,
+            thread_ts: what.thread_ts.map(str::to_owned),
+            ts: None,
+            digest: String::new(),
+        };
+        told.record(intent.clone());
+        line.surely_not_posted = None;
+        // Again: who was frozen in the meantime must not post beside the one that tells by now.
+        told.go_on()?;
+        Ok(intent)
     }
 
     /// Looks in Slack for a message of which it is not known whether it was posted. Whether it is there.

@@ -63,7 +63,7 @@ fn start(slack: &StandIn, store: &Store, clock: &Clock, tempo: Tempo) -> (Outbox
                 let broadcast = matches!(recorded.event, Event::Ended { .. });
                 let live = matches!(recorded.event, Event::Asked { .. });
                 let message = if live { question(&text, journal) } else { Message { text, blocks: Vec::new() } };
-                Told { key: recorded.seq.to_string(), message, broadcast, live }
+                Told { key: recorded.seq.to_string(), message, broadcast, live, chart: None }
             };
             journal.iter().skip(1).filter(|recorded| is_told(recorded)).map(told).collect()
         }),
@@ -72,13 +72,19 @@ fn start(slack: &StandIn, store: &Store, clock: &Clock, tempo: Tempo) -> (Outbox
             Origin::Slack(place) => Some(place.clone()),
             Origin::Terminal | Origin::Schedule => None,
         }),
+        charts: Style::Text,
     };
+    let replica = Replica::new(store.clone(), clock.clone());
     let outbox =
-        Outbox::new(store.clone(), slack.client().with_timeout(Duration::from_millis(500)), clock.clone(), look, tempo);
+        Outbox::new(replica, slack.client().with_timeout(Duration::from_millis(500)), clock.clone(), look, tempo);
     let stop = CancellationToken::new();
     let running = tokio::spawn({
-        let (outbox, stop) = (outbox.clone(), stop.clone());
-        async move { outbox.run(stop).await }
+        let (outbox, stop, store) = (outbox.clone(), stop.clone(), store.clone());
+        async move {
+            // Whoever told before is dead.
+            store.bury_all().await.unwrap();
+            outbox.run(stop).await;
+        }
     });
     (outbox, stop, running)
 }

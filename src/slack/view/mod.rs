@@ -8,6 +8,7 @@ mod approval;
 mod blocks;
 mod buttons;
 mod card;
+mod charts;
 mod checks;
 mod clicked;
 mod holds;
@@ -41,6 +42,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 pub use card::{card, card_changes_at};
+pub use charts::Charted;
 pub use clicked::{rollback_offer, rolled_back, run_made};
 pub use holds::{AuditFile, audit_file, audit_uploaded, held_already, kept_out, not_yours};
 pub use home::home;

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::approval::{self, Question};
 use super::blocks::Draft;
+use super::charts::{self, Charted};
 use super::markup::{Markup, clip, md};
 use super::signals::{self, Signal};
 use super::{ViewContext, buttons, card, checks, notices, plan, progress, words};
@@ -35,6 +36,8 @@ pub struct ThreadMessage {
     pub broadcast: bool,
     /// Whether it shows how things stand now: then a longer journal may change it, and it is updated in place.
     pub live: bool,
+    /// A chart, of which the message is the form in text.
+    pub chart: Option<Box<Charted>>,
 }
 
 /// The thread as far as the journal goes. A longer journal adds messages, and changes only those that are live.
@@ -43,20 +46,34 @@ pub fn thread(journal: &[Recorded], context: &ViewContext<'_>) -> Vec<ThreadMess
     let Some(run) = Run::from_journal(std::slice::from_ref(first)) else { return Vec::new() };
     let mut teller =
         Teller { run, context, plans: 0, trouble_told: None, questions: Vec::new(), progressed: BTreeSet::new() };
-    let told: Vec<Told> = rest.iter().filter_map(|recorded| teller.tell(recorded)).collect();
+    let told: Vec<Told> = rest
+        .iter()
+        .flat_map(|recorded| {
+            let over = teller.run.ended.is_some();
+            let told = teller.tell(recorded);
+            let chart = (!over).then(|| charts::of(&teller.run, &recorded.event)).flatten();
+            told.into_iter().chain(chart.map(|chart| Told::Once(charted(recorded, chart))))
+        })
+        .collect();
     let Teller { run, questions, .. } = teller;
     let render = |told| match told {
         Told::Once(message) => Some(message),
         Told::Progress { key, step } => {
             let message = progress::message(&run, &step)?;
-            Some(ThreadMessage { key, message, broadcast: false, live: true })
+            Some(ThreadMessage { key, message, broadcast: false, live: true, chart: None })
         }
         Told::Live { key, question } => {
             let message = approval::message(questions.get(question)?, &run, context)?;
-            Some(ThreadMessage { key, message, broadcast: false, live: true })
+            Some(ThreadMessage { key, message, broadcast: false, live: true, chart: None })
         }
     };
     told.into_iter().filter_map(render).collect()
+}
+
+/// Below what is said of the event.
+fn charted(recorded: &Recorded, chart: Charted) -> ThreadMessage {
+    let (key, message) = (format!("{}-chart", recorded.seq), chart.text.clone());
+    ThreadMessage { key, message, broadcast: false, live: false, chart: Some(Box::new(chart)) }
 }
 
 /// What an event is told as.
@@ -131,6 +148,7 @@ impl Teller<'_> {
             message: draft.finish(),
             broadcast,
             live: false,
+            chart: None,
         }))
     }
 

@@ -39,25 +39,6 @@ async fn went_well(world: &World, mails: usize) {
     assert_eq!(world.store().holder("prod").await.unwrap(), None);
 }
 
-/// Lets the bot go on until AWS was called so often in all, or the run has ended; then it is killed, and started again.
-async fn killed_after(world: &mut World, calls: usize) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while world.aws.calls().len() < calls && world.run(R1).await.ended.is_none() {
-        match world.store().next_wake().await.unwrap() {
-            None => break,
-            Some(wake) if wake > world.clock.now() => {
-                // Slack is told at its own pace, and time must not run away from it.
-                world.settle().await;
-                world.clock.advance(wake.duration_since(world.clock.now()).max(SignedDuration::ZERO));
-            }
-            Some(_) => tokio::time::sleep(Duration::from_micros(200)).await,
-        }
-        assert!(Instant::now() < deadline);
-    }
-    world.killed();
-    world.starts().await;
-}
-
 #[test]
 fn the_crash_sweep_of_production() {
     let (mut before, mut after) = (0, 0);
@@ -79,7 +60,7 @@ fn the_crash_sweep_of_production() {
                 assert!(Instant::now() < deadline, "{}", world.bob().sees());
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            killed_after(world, point).await;
+            world.killed_when(|world| world.aws.calls().len() >= point).await;
             went_well(world, 3).await;
         });
     }

@@ -18,6 +18,7 @@ use alch::slack::outbox::{Outbox, Tempo};
 use alch::slack::view;
 use alch::store::{Pulse, Store};
 use jiff::{SignedDuration, Timestamp};
+use sqlx::Connection as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,7 @@ pub struct World {
     config: Config,
     pub database: String,
     bot: Option<Bot>,
+    was_killed: bool,
     slack_is_in_trouble: Cell<bool>,
     verification: Cell<Option<(Vec<Pulse>, Option<Timestamp>)>>,
     _directory: tempfile::TempDir,
@@ -133,6 +135,7 @@ impl World {
             config,
             database,
             bot: None,
+            was_killed: false,
             slack_is_in_trouble: Cell::new(false),
             verification: Cell::new(None),
             _directory: directory,
@@ -148,6 +151,9 @@ impl World {
 
     /// Starts the bot on the database that is there.
     pub async fn starts(&mut self) {
+        if std::mem::take(&mut self.was_killed) {
+            self.buried().await;
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let secrets = self.emulators.secrets(self.database.clone());
         // While the clock stands, a card that waits for its turn would wait for ever.
@@ -184,7 +190,39 @@ impl World {
     pub fn killed(&mut self) {
         if let Some(Bot { runtime, .. }) = self.bot.take() {
             std::thread::spawn(move || runtime.shutdown_timeout(PATIENCE)).join().unwrap();
+            self.was_killed = true;
         }
+    }
+
+    /// Lets the dead be buried, for which another process would wait until their lease has lapsed.
+    async fn buried(&self) {
+        if self.database.starts_with("postgres:") {
+            let mut connection = sqlx::AnyConnection::connect(&self.database).await.unwrap();
+            sqlx::query("DELETE FROM replicas").execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        }
+    }
+
+    /// Lets the bot go on until `reached`, or until it waits for ever; then it is killed, and started again. Time passes only
+    /// while the bot is at rest: it does not run away from what is being done.
+    pub async fn killed_when(&mut self, reached: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !reached(self) {
+            assert!(Instant::now() < deadline, "the bot does not get there");
+            if !self.is_settled().await {
+                tokio::time::sleep(Duration::from_micros(100)).await;
+                continue;
+            }
+            // Slack is told at its own pace.
+            self.settle().await;
+            match self.next_wake().await {
+                _ if reached(self) => break,
+                Some(wake) => self.clock.advance(wake.duration_since(self.clock.now()).max(SignedDuration::ZERO)),
+                None => break,
+            }
+        }
+        self.killed();
+        self.starts().await;
     }
 
     fn bot(&self) -> &Bot {
@@ -256,7 +294,7 @@ impl World {
         let bot = self.bot();
         // In the order in which work passes on: what moves between two looks is seen by the second.
         bot.requests.is_idle().await.unwrap()
-            && bot.store.next_wake().await.unwrap().is_none_or(|wake| wake > self.clock.now())
+            && bot.engine.replica().next_wake().await.unwrap().is_none_or(|wake| wake > self.clock.now())
             && bot.engine.active() == 0
             && self.next_verification().await.is_none_or(|due| due > self.clock.now())
     }
@@ -282,7 +320,7 @@ impl World {
 
     /// When the bot has something to do next.
     async fn next_wake(&self) -> Option<Timestamp> {
-        let wake = self.store().next_wake().await.unwrap();
+        let wake = self.bot().engine.replica().next_wake().await.unwrap();
         [wake, self.next_verification().await].into_iter().flatten().min()
     }
 
@@ -312,7 +350,14 @@ impl World {
             if now.ended.is_some() {
                 return now;
             }
-            let wake = self.store().next_wake().await.unwrap().unwrap_or_else(|| panic!("{run} waits for ever"));
+            let wake = self
+                .bot()
+                .engine
+                .replica()
+                .next_wake()
+                .await
+                .unwrap()
+                .unwrap_or_else(|| panic!("{run} waits for ever"));
             assert!(wake <= end, "{run} takes more than {most:#}: {}", self.told(run).await);
             self.passes(wake.duration_since(self.clock.now())).await;
         }
