@@ -7,11 +7,12 @@ mod support {
     pub mod server;
 }
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use alch::domain::{Actor, Event, Outcome, Recorded, Run, RunId};
 use alch::sandbox::aws::{ApiFault, Failure, RuleState};
+use alch::sandbox::slack::Message;
 use alch::slack::view::{self, ViewContext};
 use alch::store::Store;
 use rand::rngs::StdRng;
@@ -77,8 +78,8 @@ async fn a_run_survives_a_kill_right_after_each_of_its_effects() {
         enabled + usize::try_from(stage.slack.posts()).unwrap()
     };
     assert!(stage.slack.types(ALICE, "/alch enable all dev").await.is_ok());
-    // The four rules, the card, the plan, the four gates and the end.
-    let expected = rules.len() + 1 + 1 + rules.len() + 1;
+    // The four rules, the card, the plan, the four gates and the end, each of these with its chart.
+    let expected = rules.len() + 1 + 1 + 2 * (rules.len() + 1);
     let mut kills = 0;
     let mut seen = 0;
     while seen < expected {
@@ -275,16 +276,20 @@ async fn assert_nothing_lost_nothing_twice(stage: &Stage, run: RunId, outcome: O
         ),
         command_word: &stage.config.slack.command,
     };
-    let told: Vec<(String, String)> =
-        view::thread(&journal, &context).into_iter().map(|told| (told.key, told.message.text)).collect();
-    let messages = stage.messages_of(run);
-    let (cards, thread): (Vec<_>, Vec<_>) = messages.into_iter().partition(|(key, _)| key == "card");
-    let thread: Vec<(String, String)> = thread.into_iter().map(|(key, message)| (key, message.text)).collect();
-    assert_eq!(thread, told, "the thread is the journal: no gap, no duplicate, the same order");
-    let [(_, card)] = cards.as_slice() else { panic!("{} cards", cards.len()) };
-    assert_eq!(card.text, view::card(&folded, &context, ended.at).text, "the card shows the end");
-    let keys: BTreeSet<&String> = told.iter().map(|(key, _)| key).collect();
-    assert_eq!(keys.len(), told.len());
+    let told: Vec<(String, bool)> = view::thread(&journal, &context)
+        .into_iter()
+        .map(|told| match told.chart {
+            Some(chart) => (chart.caption, true),
+            None => (told.message.text, false),
+        })
+        .collect();
+    assert_eq!(stage.thread_of(run), told, "the thread is the journal: no gap, no duplicate, the same order");
+    let mut messages: BTreeMap<String, Vec<Message>> = BTreeMap::new();
+    for (key, message) in stage.messages_of(run) {
+        messages.entry(key).or_default().push(message);
+    }
+    assert!(messages.values().all(|same| same.len() == 1), "{messages:?}");
+    assert_eq!(messages["card"][0].text, view::card(&folded, &context, ended.at).text, "the card shows the end");
     store.close().await;
 }
 

@@ -106,6 +106,9 @@ impl Two {
         for (key, _) in self.stage.messages_of(R1) {
             *times.entry(key).or_default() += 1;
         }
+        for (caption, _) in self.stage.thread_of(R1).into_iter().filter(|(_, picture)| *picture) {
+            *times.entry(caption).or_default() += 1;
+        }
         assert!(times.values().all(|times| *times == 1), "{times:?}\n{}", self.stage.slack.transcript());
     }
 

@@ -209,12 +209,25 @@ impl Stage {
         card(&self.slack, run).unwrap()
     }
 
+    /// The thread of a run without its card: what each message says, and whether it shows a picture.
+    pub fn thread_of(&self, run: RunId) -> Vec<(String, bool)> {
+        let root = card(&self.slack, run).expect("there is a card").ts;
+        let told = |message: &Message| {
+            message.thread_ts.as_ref() == Some(&root) && !message.deleted && message.ephemeral_to.is_none()
+        };
+        let messages = self.slack.messages().into_iter().filter(told);
+        messages.map(|message| (message.text, !message.files.is_empty())).collect()
+    }
+
     /// Waits until Slack was told of a run to its end. The card, and the words that end the thread.
     pub async fn told(&self, run: RunId) -> (Message, Message) {
         let last =
             |slack: &Slack| messages_of(slack, run).into_iter().find(|(_, message)| message.text.contains("took "));
         let shown = |slack: &Slack| card(slack, run).filter(|card| card.text.contains("Ended "));
         self.sees(&format!("the end of {run}"), |slack| last(slack).is_some() && shown(slack).is_some()).await;
+        // A picture may follow the last words.
+        let untold = "SELECT count(*) FROM runs WHERE live = 0 AND projected_seq < head_seq";
+        until(&format!("{run} is told to its end"), async || self.number(untold).await == 0).await;
         (shown(&self.slack).unwrap(), last(&self.slack).unwrap().1)
     }
 
