@@ -409,7 +409,7 @@ fn the_readme_names_every_command() {
 #[test]
 fn the_documents_name_only_files_that_are_there() {
     let mut broken = Vec::new();
-    for document in ["README.md", "docs/architecture.md", "docs/operations.md", "CHANGELOG.md"] {
+    for document in ["README.md", "docs/architecture.md", "docs/guarantees.md", "docs/operations.md", "CHANGELOG.md"] {
         let text = read(document);
         for quoted in text.split('`').skip(1).step_by(2) {
             let is_path =
@@ -421,4 +421,16 @@ fn the_documents_name_only_files_that_are_there() {
         }
     }
     refuse("there is no such file:", broken);
+}
+
+#[test]
+fn the_tests_that_guarantees_rest_on_are_there() {
+    let source: String = files_below("src").into_iter().chain(files_below("tests")).map(read).collect();
+    let document = read("docs/guarantees.md");
+    let rows = document.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what holds"));
+    let names = rows.flat_map(|row| row.split('|').nth(3).unwrap_or_default().split('`').skip(1).step_by(2));
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 60, "{} names", names.len());
+    let missing = names.into_iter().filter(|name| !source.contains(&format!("fn {name}(")));
+    refuse("docs/guarantees.md names tests that are not there:", missing.map(str::to_owned));
 }
