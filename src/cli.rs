@@ -24,6 +24,8 @@ pub enum CliCommand {
     Sandbox(SandboxArgs),
     /// Validate the configuration; with --live also Slack's and AWS's access.
     Check(CheckArgs),
+    /// Ask the server of this machine whether it lives; with --ready whether it is ready. Exit status 0 only if so.
+    Health(HealthArgs),
     /// Print the Slack app's manifest, ready to paste.
     Manifest(ManifestArgs),
     /// Print an IAM policy of an environment, ready to paste: the roles that read and act, Alch's own, and who is trusted.
@@ -51,6 +53,17 @@ pub struct CheckArgs {
     /// Also call Slack and AWS: the token's scopes, the identity and access in each environment. Changes nothing.
     #[arg(long)]
     pub live: bool,
+}
+
+/// Arguments of `alch health`.
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub config: ConfigArgs,
+    /// Whether it may be sent requests: the database answers, and Slack and AWS were seen.
+    #[arg(long)]
+    pub ready: bool,
 }
 
 /// Arguments of `alch manifest`.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use alch::domain::{Outcome, Recorded, RunId};
 use alch::sandbox::aws::{ApiFault, Failure, RuleState};
 use serde_json::Value;
-use support::server::{ALICE, By, Finished, Stage, until};
+use support::server::{ALICE, By, Finished, Stage, get, until};
 
 const ENABLE: [&str; 3] = ["run", "enable signal-generated dev", "--yes"];
 
@@ -384,6 +384,35 @@ async fn what_fails_inside_aws_cannot_be_told() {
     assert_eq!(done.code, Some(0), "{done:?}");
     let line = done.stdout.lines().find(|line| line.contains("dev: GetTemplate")).unwrap();
     assert!(line.starts_with("? ") && line.ends_with("cannot be told"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_asks_the_server_in_it_how_it_is() {
+    let mut stage = Stage::new().await;
+    let server = stage.serve().await;
+    until("it is ready", async || get(&format!("{}/readyz", server.url)).await.is_ok_and(|told| told.status == 200))
+        .await;
+    let address = server.url.trim_start_matches("http://").to_owned();
+    stage.variables.insert("ALCH__SERVER__LISTEN".to_owned(), address.clone());
+    let health = stage.alch(&["health"]).await;
+    assert_eq!((health.code, health.stdout.trim()), (Some(0), "ok"), "{health:?}");
+    let ready = stage.alch(&["health", "--ready"]).await;
+    assert_eq!(ready.code, Some(0), "{ready:?}");
+    assert!(ready.stdout.contains("\"database\":\"ok\""), "{ready:?}");
+
+    // With a token that Slack does not know it lives, and is not ready.
+    drop(server);
+    stage.variables.insert("SLACK_BOT_TOKEN".to_owned(), "xoxb-of-nobody".to_owned());
+    let again = stage.serve().await;
+    assert_eq!(stage.alch(&["health"]).await.code, Some(0));
+    let ready = stage.alch(&["health", "--ready"]).await;
+    assert_eq!(ready.code, Some(1), "{ready:?}");
+    assert!(ready.stdout.contains("\"slack\""), "{ready:?}");
+
+    drop(again);
+    let gone = stage.alch(&["health"]).await;
+    assert_eq!(gone.code, Some(1), "{gone:?}");
+    assert!(gone.stderr.contains(&format!("nothing answers at {address}")), "{gone:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -409,11 +409,19 @@ fn the_readme_names_every_command() {
 #[test]
 fn the_documents_name_only_files_that_are_there() {
     let mut broken = Vec::new();
-    for document in ["README.md", "docs/architecture.md", "docs/guarantees.md", "docs/operations.md", "CHANGELOG.md"] {
+    for document in [
+        "README.md",
+        "docs/architecture.md",
+        "docs/guarantees.md",
+        "docs/operations.md",
+        "deploy/README.md",
+        "CHANGELOG.md",
+    ] {
         let text = read(document);
         for quoted in text.split('`').skip(1).step_by(2) {
-            let is_path =
-                ["src/", "tests/", "config/", "migrations/", "docs/"].iter().any(|top| quoted.starts_with(top));
+            let is_path = ["src/", "tests/", "config/", "migrations/", "docs/", "deploy/"]
+                .iter()
+                .any(|top| quoted.starts_with(top));
             let path = quoted.trim_end_matches('/');
             if is_path && !path.contains(['*', '<', ' ', ':']) && !root().join(path).exists() {
                 broken.push(format!("{document}: {quoted}"));

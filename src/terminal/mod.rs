@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod health;
 mod iam;
 mod run;
 mod teller;
@@ -29,6 +30,7 @@ pub async fn start(command: CliCommand, variables: Variables) -> anyhow::Result<
         #[cfg(feature = "sandbox")]
         CliCommand::Sandbox(args) => sandbox(args, &variables).await,
         CliCommand::Check(args) => check::check(&args, &variables).await,
+        CliCommand::Health(args) => health::health(&args, &variables).await,
         CliCommand::Manifest(args) => {
             say(manifest::render(args.url.as_deref(), args.socket).trim_end());
             Ok(ExitCode::SUCCESS)

@@ -72,6 +72,25 @@ pub fn sam() -> Option<PathBuf> {
     find("sam", "sam")
 }
 
+/// The Python that moto lives in, which has AWS's own client library; none when it is not to be found.
+pub fn motos_python() -> Option<PathBuf> {
+    let server = find("moto", "moto_server")?;
+    let linked = server.canonicalize().unwrap_or_else(|_| server.clone());
+    let beside = [&server, &linked].into_iter().filter_map(|file| Some(file.parent()?.join("python3")));
+    let knows_aws = |python: &PathBuf| {
+        let mut command = Command::new(python);
+        command.args(["-c", "import botocore"]).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let found = beside.chain([PathBuf::from("python3")]).find(knows_aws);
+    if found.is_none() {
+        assert!(!is_required("moto"), "ALCH_TEST_REQUIRE names moto, but no Python with its botocore was found");
+        let _ =
+            std::io::stderr().write_all(b"\n*** SKIPPED: no Python with botocore; the ECS task was not judged ***\n");
+    }
+    found
+}
+
 /// Whether `ALCH_TEST_REQUIRE`, a comma list, names this tool: then its absence fails the test.
 pub fn is_required(tool: &str) -> bool {
     env::var("ALCH_TEST_REQUIRE").is_ok_and(|list| list.split(',').any(|name| name.trim() == tool))
