@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::aws::AllDisabled;
 use crate::checks::rule_state;
 use crate::domain::{
-    Actor, Command, Effect, Event, Outcome, RuleState, Run, Selection, StepKind, StepProgress, StepStatus, Subject,
+    Actor, CodeRollback, Command, Effect, Event, Outcome, RuleState, Run, Selection, StepKind, StepProgress,
+    StepStatus, Subject,
 };
 
 /// The end of a run that has nothing more to do.
@@ -314,6 +315,17 @@ fn next(run: &Run, outcome: Outcome) -> Vec<String> {
                 format!("dlq {environment}"),
                 format!("verify {environment}"),
             ];
+        }
+        // A code rollback of the stack lies behind the version that it put back, and one of the function is made whole by it.
+        Command::Deploy { .. } | Command::CodeRollback { by: CodeRollback::Function, .. }
+            if outcome == Outcome::Succeeded && acted(run) =>
+        {
+            let environment = environment.clone();
+            let back = Command::CodeRollback { environment, by: CodeRollback::Stack, to: None, package: None };
+            return vec![format!("verify {}", run.environment), back.text()];
+        }
+        Command::CodeRollback { .. } if outcome == Outcome::Succeeded && acted(run) => {
+            return vec![format!("verify {environment}")];
         }
         Command::Enable { rules: Selection::All, .. } | Command::Promote { .. } if undo.len() == acts && acts > 1 => {
             next.push(format!("disable all {environment}"));

@@ -150,6 +150,10 @@ pub fn consequences(plan: &Plan, context: &ViewContext<'_>) -> Vec<Markup> {
                 typed(Command::Rollback { environment })
             )
         }
+        // A restore of the function alone.
+        Command::Restore { .. } if plan.steps.iter().all(|step| step.kind.rule().is_none()) => {
+            md!("{} stops the function again, at any time", typed(Command::HardStop { environment }))
+        }
         Command::HardStop { .. } => md!("{} gives the function back", typed(Command::Restore { environment })),
         Command::Disable { rules, .. } => typed(Command::Enable { rules: rules.clone(), environment }),
         Command::Deploy { .. } | Command::CodeRollback { .. } => {
