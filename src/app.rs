@@ -89,6 +89,8 @@ impl App {
         let replica = Replica::new(store.clone(), clock.clone());
         let engine = Engine::new(replica.clone(), clock.clone(), environments, config.slack.command.clone(), sam);
         let mut registry = Registry::with_prefix("alch");
+        surroundings.aws.counters.register(&mut registry);
+        engine.meter().register(&mut registry);
         let slack = match &secrets.slack_bot_token {
             Some(token) => Some(SlackSide::new(&config, token, &replica, &clock, surroundings.tempo, &mut registry)?),
             None => None,
@@ -177,8 +179,9 @@ impl App {
         transport: Transport,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let registry = Arc::new(std::mem::take(&mut self.registry));
-        let mut routes = web::router(self.readiness.clone(), registry);
+        let registry = std::mem::take(&mut self.registry);
+        let replica = self.engine.replica().clone();
+        let mut routes = web::router(self.readiness.clone(), replica, self.clock.clone(), registry);
         let slack =
             self.slack.as_ref().ok_or_else(|| anyhow!("SLACK_BOT_TOKEN is not set: Alch cannot post without it"))?;
         let intake = Intake {

@@ -1,6 +1,7 @@
 //! What the process shows over HTTP besides Slack's requests: whether it lives, whether it is ready, and its numbers.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,11 +10,18 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use serde_json::json;
 
-use crate::store::Store;
+use crate::clock::Clock;
+use crate::store::{Duty, Figures, LiveRuns, Replica, Store};
 
+/// How long the database may take for a scrape; without it what it would tell is left out.
+const SCRAPE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the database may take to answer before the process counts as not ready.
 const PING_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -75,19 +83,92 @@ impl Readiness {
     }
 }
 
+/// How things stand at the moment of a scrape: what the database tells of all processes, and what this one knows of its lease.
+/// A value that cannot be told is left out, for a zero would say that all is well.
+#[derive(Clone, Debug)]
+struct Vitals {
+    replica: Replica,
+    clock: Clock,
+    /// Of the scrape that is under way.
+    figures: Arc<Mutex<Option<Figures>>>,
+}
+
+/// The samples of a gauge: the labels of each, and its value.
+type Samples<const LABELS: usize> = Vec<([(&'static str, String); LABELS], f64)>;
+
+impl Collector for Vitals {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut told: Vec<(&str, &str, f64)> = Vec::new();
+        let mut live: Samples<2> = Vec::new();
+        if let Some(figures) = figures {
+            live = figures.live.iter().flat_map(live_runs).collect();
+            let lag = figures.untold_since.map(|since| self.clock.now().duration_since(since).as_secs_f64());
+            told.extend([
+                ("requests_open", "Requests recorded and not worked off", whole(figures.open_requests)),
+                ("outbox_runs_behind", "Runs of which Slack does not know the newest", whole(figures.untold_runs)),
+                ("outbox_lag_seconds", "Age of the oldest event that Slack does not know", lag.unwrap_or(0.0).max(0.0)),
+                ("replicas", "Processes that have a lease", whole(figures.replicas)),
+            ]);
+        }
+        let standing = self.replica.standing();
+        let left = standing.left.map(|left| left.as_secs_f64());
+        told.extend(left.map(|left| ("lease_left_seconds", "How long this process's lease lasts", left)));
+        for (name, help, value) in told {
+            ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        let has =
+            |duty: Duty| ([("duty", duty.word().to_owned())], f64::from(u8::from(standing.duties.contains(&duty))));
+        family(&mut encoder, "duty", "Whether this process does this for all", &Duty::ALL.map(has))?;
+        family(&mut encoder, "runs_live", "Live runs in the database, driven right now or waiting", &live)
+    }
+}
+
+fn live_runs(runs: &LiveRuns) -> Samples<2> {
+    let sample =
+        |state: &str, count| ([("environment", runs.environment.clone()), ("state", state.to_owned())], whole(count));
+    vec![sample("driven", runs.driven), sample("waiting", runs.waiting)]
+}
+
+fn family<const LABELS: usize>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    samples: &[([(&'static str, String); LABELS], f64)],
+) -> fmt::Result {
+    if samples.is_empty() {
+        return Ok(());
+    }
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in samples {
+        ConstGauge::new(*value).encode(metric.encode_family(labels)?)?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody has so many")]
+fn whole(count: u64) -> f64 {
+    count as f64
+}
+
 #[derive(Clone)]
 struct Web {
     readiness: Readiness,
+    vitals: Vitals,
+    /// One scrape at a time.
+    scraping: Arc<tokio::sync::Mutex<()>>,
     registry: Arc<Registry>,
 }
 
-/// `GET /healthz`, `GET /readyz`, `GET /metrics`.
-pub fn router(readiness: Readiness, registry: Arc<Registry>) -> Router {
+/// `GET /healthz`, `GET /readyz`, `GET /metrics`; what `registry` has, and how things stand.
+pub fn router(readiness: Readiness, replica: Replica, clock: Clock, mut registry: Registry) -> Router {
+    let vitals = Vitals { replica, clock, figures: Arc::default() };
+    registry.register_collector(Box::new(vitals.clone()));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(Web { readiness, registry })
+        .with_state(Web { readiness, vitals, scraping: Arc::default(), registry: Arc::new(registry) })
 }
 
 async fn readyz(State(web): State<Web>) -> Response {
@@ -97,6 +178,12 @@ async fn readyz(State(web): State<Web>) -> Response {
 }
 
 async fn metrics(State(web): State<Web>) -> Response {
+    let _one = web.scraping.lock().await;
+    let figures = match tokio::time::timeout(SCRAPE_PATIENCE, web.vitals.replica.store().figures()).await {
+        Ok(Ok(figures)) => Some(figures),
+        Ok(Err(_)) | Err(_) => None,
+    };
+    *web.vitals.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &web.registry) {
         Ok(()) => {

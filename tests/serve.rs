@@ -6,6 +6,7 @@ mod support {
     pub mod server;
 }
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use alch::clock::Clock;
@@ -383,8 +384,98 @@ async fn post(server: &Server, headers: &[(&'static str, String)], body: String)
 
 /// How many requests of this kind had this outcome, as `/metrics` tells it.
 async fn counted(server: &Server, kind: &str, outcome: &str) -> u64 {
+    let name = format!("alch_slack_requests_total{{kind=\"{kind}\",outcome=\"{outcome}\"}}");
+    scraped(server).await.get(&name).map_or(0, |value| value.parse().unwrap())
+}
+
+/// What `/metrics` shows: each sample by name and labels. Reads it as OpenMetrics wants it written.
+async fn scraped(server: &Server) -> BTreeMap<String, String> {
     let metrics = get(&format!("{}/metrics", server.url)).await.unwrap();
     assert_eq!(metrics.status, 200);
-    let name = format!("alch_slack_requests_total{{kind=\"{kind}\",outcome=\"{outcome}\"}} ");
-    metrics.body.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_default()
+    let (mut samples, mut families) = (BTreeMap::new(), BTreeSet::new());
+    assert!(metrics.body.ends_with("# EOF\n"), "{}", metrics.body);
+    for line in metrics.body.lines() {
+        if let Some(family) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = family.split_once(' ').unwrap();
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            assert!(families.insert(name.to_owned()), "{name} twice");
+        } else if !line.starts_with('#') {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            let family = name.split('{').next().unwrap();
+            assert!(families.iter().any(|known| family.starts_with(known.as_str())), "{line}: of no family");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            assert!(samples.insert(name.to_owned(), value.to_owned()).is_none(), "{name} twice");
+        }
+    }
+    samples
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_numbers_are_those_of_the_journal() {
+    let stage = Stage::new().await;
+    let server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
+    stage.told(RunId(1)).await;
+    stage.aws.inject(ApiFault { operation: "DisableRule".to_owned(), times: 1, how: Failure::Throttle });
+    assert!(stage.slack.types(BOB, "/alch disable all dev").await.is_ok());
+    stage.told(RunId(2)).await;
+    let wanted = "alch_runs_total{command=\"disable\",environment=\"dev\",outcome=\"succeeded\"}";
+    until("both runs are counted", async || scraped(&server).await.contains_key(wanted)).await;
+    let samples = scraped(&server).await;
+    let number = |name: &str| samples.get(name).unwrap_or_else(|| panic!("no {name} in {samples:#?}")).as_str();
+    assert_eq!(number("alch_runs_total{command=\"enable\",environment=\"dev\",outcome=\"succeeded\"}"), "1");
+    assert_eq!(number(wanted), "1");
+    for (step, count) in [("enable", "1"), ("watch", "1"), ("gate", "1"), ("disable", "1")] {
+        assert_eq!(number(&format!("alch_steps_total{{step=\"{step}\",status=\"done\"}}")), count, "{step}");
+    }
+    assert_eq!(number("alch_steps_total{step=\"disable\",status=\"already\"}"), "3");
+    let lasted: f64 = number("alch_step_duration_seconds_sum{step=\"watch\"}").parse().unwrap();
+    assert!((0.6..10.0).contains(&lasted), "{lasted}");
+    assert_eq!(number("alch_slack_acknowledgement_seconds_count{kind=\"slash\"}"), "2");
+    let call = |operation: &str, result: &str| {
+        let labels = format!("service=\"EventBridge\",operation=\"{operation}\",result=\"{result}\"");
+        samples.get(&format!("alch_aws_calls_total{{{labels}}}")).map(String::as_str)
+    };
+    assert_eq!(call("EnableRule", "ok"), Some("1"), "{samples:#?}");
+    assert_eq!((call("DisableRule", "ok"), call("DisableRule", "throttled")), (Some("1"), Some("1")), "{samples:#?}");
+    let asked = stage.aws.calls().iter().filter(|call| call.operation == "GetMetricData").count();
+    let labels = "service=\"CloudWatch\",operation=\"GetMetricData\",result=\"ok\"";
+    assert_eq!(number(&format!("alch_aws_calls_total{{{labels}}}")), asked.to_string());
+    for (name, value) in [
+        ("alch_outbox_lag_seconds", "0.0"),
+        ("alch_outbox_runs_behind", "0.0"),
+        ("alch_requests_open", "0.0"),
+        ("alch_replicas", "1.0"),
+        ("alch_duty{duty=\"telling\"}", "1.0"),
+    ] {
+        assert_eq!(number(name), value, "{name}");
+    }
+    assert!(!samples.contains_key("alch_lease_left_seconds"), "on SQLite a lease has no end");
+
+    // What waits, and what Slack does not know.
+    assert!(stage.slack.set_fault("slack-down", true));
+    assert!(stage.slack.types(ALICE, "/alch promote prod").await.is_ok());
+    until("it waits for approval, and Slack is behind", async || {
+        let samples = scraped(&server).await;
+        let waits = samples.get("alch_runs_live{environment=\"prod\",state=\"waiting\"}");
+        let lag = samples.get("alch_outbox_lag_seconds").map_or(0.0, |lag| lag.parse::<f64>().unwrap());
+        waits.is_some_and(|waits| waits == "1.0") && lag > 0.0
+    })
+    .await;
+    assert!(stage.slack.set_fault("slack-down", false));
+
+    let body = get(&format!("{}/metrics", server.url)).await.unwrap().body;
+    let families = body.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let mut shown: BTreeSet<String> =
+        families.map(|(name, kind)| format!("{name}{}", if kind == "counter" { "_total" } else { "" })).collect();
+    shown.insert("alch_lease_left_seconds".to_owned());
+    assert_eq!(shown, numbers_of_the_manual());
+}
+
+/// What the operations manual has a row for.
+fn numbers_of_the_manual() -> BTreeSet<String> {
+    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+    let rows = manual.lines().filter_map(|line| line.strip_prefix("| `alch_")?.split('`').next());
+    // With labels it is an alert's.
+    rows.filter(|name| !name.contains('{')).map(|name| format!("alch_{name}")).collect()
 }

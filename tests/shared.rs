@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use alch::domain::RunId;
 use alch::sandbox::aws::{ApiFault, Failure};
 use support::postgres::{Postgres, postgres};
-use support::server::{ALICE, BOB, By, Process, Stage, until};
+use support::server::{ALICE, BOB, By, Process, Stage, get, until};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -249,6 +249,15 @@ async fn a_click_may_come_to_any_of_them() {
     let (card, _) = two.stage.told(R1).await;
     assert!(card.text.contains("cancelled"), "{}", card.text);
     two.told_once();
+    let mut telling = 0;
+    for url in &two.urls {
+        let metrics = get(&format!("{url}/metrics")).await.unwrap().body;
+        for shown in ["alch_replicas 2.0\n", "alch_outbox_runs_behind 0.0\n", "alch_lease_left_seconds "] {
+            assert!(metrics.contains(shown), "{shown}: {metrics}");
+        }
+        telling += metrics.matches("alch_duty{duty=\"telling\"} 1.0\n").count();
+    }
+    assert_eq!(telling, 1, "one of them tells Slack");
 }
 
 #[tokio::test(flavor = "multi_thread")]

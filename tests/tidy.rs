@@ -57,7 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("control", &["domain", "engine", "requests", "store", "slack::view"]),
-    ("web", &["store"]),
+    ("web", &["clock", "store"]),
     (
         "app",
         &[

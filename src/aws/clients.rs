@@ -12,6 +12,7 @@ use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::meter::AwsCounters;
 use crate::domain::Environment;
 
 /// How AWS is reached. The default is right for AWS itself; emulators need an endpoint and keys.
@@ -25,6 +26,8 @@ pub struct AwsSettings {
     pub keys: Option<AccessKeys>,
     /// How patient the clients are.
     pub timeouts: AwsTimeouts,
+    /// Counts the calls.
+    pub counters: AwsCounters,
 }
 
 /// An access key id and its secret.
@@ -67,6 +70,13 @@ const EMERGENCY_ATTEMPT: Duration = Duration::from_secs(2);
 /// A function may run for 15 minutes: the answer is waited for longer.
 const INVOKE_ATTEMPT: Duration = Duration::from_secs(16 * 60);
 
+/// A client whose calls are counted.
+macro_rules! counted {
+    ($service:ident, $config:expr, $counters:expr) => {
+        $service::Client::from_conf($service::config::Builder::from($config).interceptor($counters.clone()).build())
+    };
+}
+
 /// One client for each service. All of them share connections and credentials, and none does anything before its first
 /// call.
 #[derive(Clone, Debug)]
@@ -93,20 +103,20 @@ pub(super) struct Clients {
 
 impl Clients {
     /// Clients of the identity in `config`; `own` is the process's own.
-    pub(super) fn new(config: &SdkConfig, own: &SdkConfig) -> Self {
+    pub(super) fn new(config: &SdkConfig, own: &SdkConfig, counters: &AwsCounters) -> Self {
         Self {
-            events: aws_sdk_eventbridge::Client::new(config),
-            cloudwatch: aws_sdk_cloudwatch::Client::new(config),
-            sqs: aws_sdk_sqs::Client::new(config),
-            dynamodb: aws_sdk_dynamodb::Client::new(config),
-            lambda: aws_sdk_lambda::Client::new(config),
-            cloudformation: aws_sdk_cloudformation::Client::new(config),
-            sns: aws_sdk_sns::Client::new(config),
-            sts: aws_sdk_sts::Client::new(config),
-            sts_own: aws_sdk_sts::Client::new(own),
-            sts_urgent: aws_sdk_sts::Client::new(&urgent(own)),
-            iam: aws_sdk_iam::Client::new(config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            events: counted!(aws_sdk_eventbridge, config, counters),
+            cloudwatch: counted!(aws_sdk_cloudwatch, config, counters),
+            sqs: counted!(aws_sdk_sqs, config, counters),
+            dynamodb: counted!(aws_sdk_dynamodb, config, counters),
+            lambda: counted!(aws_sdk_lambda, config, counters),
+            cloudformation: counted!(aws_sdk_cloudformation, config, counters),
+            sns: counted!(aws_sdk_sns, config, counters),
+            sts: counted!(aws_sdk_sts, config, counters),
+            sts_own: counted!(aws_sdk_sts, own, counters),
+            sts_urgent: counted!(aws_sdk_sts, &urgent(own), counters),
+            iam: counted!(aws_sdk_iam, config, counters),
+            logs: counted!(aws_sdk_cloudwatchlogs, config, counters),
             credentials: config.credentials_provider(),
             endpoint: config.endpoint_url().map(str::to_owned),
         }
@@ -132,19 +142,28 @@ pub(super) async fn connect(environment: &Environment, settings: &AwsSettings) -
         // One cache for both: the emergency path finds credentials that a read has fetched before.
         None => operator.clone(),
     };
-    let emergency = aws_sdk_eventbridge::Client::new(&urgent(&operator));
-    Connection { clients: Clients::new(&reader, &own), emergency, own }
+    let counters = &settings.counters;
+    let emergency = counted!(aws_sdk_eventbridge, &urgent(&operator), counters);
+    Connection { clients: Clients::new(&reader, &own, counters), emergency, own }
 }
 
 /// EventBridge's client for the emergency path, with these credentials.
-pub(super) fn emergency(own: &SdkConfig, credentials: &Credentials) -> aws_sdk_eventbridge::Client {
+pub(super) fn emergency(
+    own: &SdkConfig,
+    credentials: &Credentials,
+    counters: &AwsCounters,
+) -> aws_sdk_eventbridge::Client {
     let provider = SharedCredentialsProvider::new(credentials.clone());
-    aws_sdk_eventbridge::Client::new(&urgent(&with_identity(own, provider)))
+    counted!(aws_sdk_eventbridge, &urgent(&with_identity(own, provider)), counters)
 }
 
 /// Lambda's client for an invocation, with the process's own identity or that of a role's session: it sends once, waits for as
 /// long as a function may run, and shares no connection, so that none that was idle for long breaks under it.
-pub(super) fn patient_lambda(own: &SdkConfig, session: Option<SharedCredentialsProvider>) -> aws_sdk_lambda::Client {
+pub(super) fn patient_lambda(
+    own: &SdkConfig,
+    session: Option<SharedCredentialsProvider>,
+    counters: &AwsCounters,
+) -> aws_sdk_lambda::Client {
     let config = session.map_or_else(|| own.clone(), |provider| with_identity(own, provider));
     let config = config
         .to_builder()
@@ -161,7 +180,7 @@ pub(super) fn patient_lambda(own: &SdkConfig, session: Option<SharedCredentialsP
         .retry_config(RetryConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
-    aws_sdk_lambda::Client::new(&config)
+    counted!(aws_sdk_lambda, &config, counters)
 }
 
 /// The same configuration with another identity, and a cache for it.

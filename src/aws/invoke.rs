@@ -185,7 +185,7 @@ impl Aws {
         let in_time = self.may_change(held, INVOKE).await?;
         let Invoke { key, function, qualifier, payload, mode } = wanted;
         let session = self.0.operator.as_ref().and(self.clients().credentials.clone());
-        let lambda = clients::patient_lambda(&self.0.own, session);
+        let lambda = clients::patient_lambda(&self.0.own, session, &self.0.counters);
         let (tell, answer) = watch::channel(None);
         let at = Instant::now();
         {

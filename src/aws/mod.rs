@@ -23,6 +23,7 @@ mod invoke;
 mod keys;
 mod logs;
 mod messages;
+mod meter;
 mod metrics;
 mod notices;
 mod observe;
@@ -57,6 +58,7 @@ pub use identity::Identity;
 pub use invoke::{Answered, Invocation, Invoke, Invoked, Mode};
 pub use keys::ProgramAccess;
 pub use messages::Sample;
+pub use meter::AwsCounters;
 pub use operation::Operation;
 pub use replay::NotPut;
 pub use rules::ListedRule;
@@ -82,6 +84,8 @@ struct Inner {
     emergency_for: Option<Session>,
     /// What all identities' clients are made from.
     own: aws_config::SdkConfig,
+    /// Counts the calls of all of them.
+    counters: AwsCounters,
     shared: Arc<Shared>,
 }
 
@@ -115,6 +119,7 @@ impl Aws {
             emergency,
             emergency_for: None,
             own,
+            counters: settings.counters.clone(),
             shared: Arc::default(),
         }))
     }

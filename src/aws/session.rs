@@ -159,7 +159,7 @@ impl Aws {
         loop {
             let pause = match self.assume(&self.0.clients.sts_own, role, &Session::standing()).await {
                 Ok(credentials) => {
-                    let events = clients::emergency(&self.0.own, &credentials);
+                    let events = clients::emergency(&self.0.own, &credentials, &self.0.counters);
                     let fresh = Standing { credentials, events, assumed: Instant::now() };
                     *self.0.shared.standing.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
                     // Who it is for is known then too, and an emergency need not ask.
@@ -195,7 +195,7 @@ impl Aws {
     pub(super) async fn attributed_emergency_client(&self) -> Option<aws_sdk_eventbridge::Client> {
         let (role, session) = (self.0.operator.as_ref()?, self.0.emergency_for.as_ref()?);
         match self.assume(&self.0.clients.sts_urgent, role, session).await {
-            Ok(credentials) => Some(clients::emergency(&self.0.own, &credentials)),
+            Ok(credentials) => Some(clients::emergency(&self.0.own, &credentials, &self.0.counters)),
             Err(error) => {
                 self.warn_of_standing(&error.to_string());
                 None
@@ -211,7 +211,7 @@ impl Aws {
     fn with_credentials(&self, credentials: Credentials) -> Self {
         let provider = SharedCredentialsProvider::new(credentials);
         let config = clients::with_identity(&self.0.own, provider);
-        let clients = Clients::new(&config, &self.0.own);
+        let clients = Clients::new(&config, &self.0.own, &self.0.counters);
         Self(std::sync::Arc::new(Inner { clients, ..(*self.0).clone() }))
     }
 

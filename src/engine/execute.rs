@@ -15,6 +15,7 @@ use super::conclude::{conclude, could_not_begin, refused};
 use super::drift::differences;
 use super::interlock::Interlock;
 use super::later;
+use super::meter::Meter;
 use super::next::{Next, judge, next};
 use super::prepare::{Preview, Wish, start_of};
 use super::resend;
@@ -67,6 +68,8 @@ pub(super) struct Inner {
     pub(super) command_word: String,
     /// The processes of this Alch.
     pub(super) sam: Sam,
+    /// Counts what ends.
+    pub(super) meter: Meter,
     /// How many runs are being driven right now.
     pub(super) active: watch::Sender<usize>,
 }
@@ -88,7 +91,13 @@ impl Engine {
             })
             .collect();
         let store = replica.store().clone();
-        Self(Arc::new(Inner { store, clock, places, replica, command_word, sam, active: watch::Sender::new(0) }))
+        let (meter, active) = (Meter::default(), watch::Sender::new(0));
+        Self(Arc::new(Inner { store, clock, places, replica, command_word, sam, meter, active }))
+    }
+
+    /// What counts the runs that end here.
+    pub fn meter(&self) -> &Meter {
+        &self.0.meter
     }
 
     /// The store.
@@ -240,6 +249,7 @@ impl Drive<'_> {
         match next(&run, &place.environment, self.claim.polled_at, now) {
             Next::Ended => {
                 inner.store.retire(&self.claim, run.last_seq).await?;
+                inner.meter.count(&run);
                 Ok(Turn::Over)
             }
             Next::Conclude => self.record(vec![conclude(&run)]).await,

@@ -15,6 +15,7 @@ mod execute;
 mod function;
 mod inspect;
 mod interlock;
+mod meter;
 mod monitor;
 mod next;
 mod prepare;
@@ -30,6 +31,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use change_set::running_label;
 pub use execute::{Engine, Place};
+pub use meter::Meter;
 pub use next::{Next, next};
 pub use prepare::{Preview, PreviewError};
 

@@ -2,11 +2,13 @@
 //! neither HTTP nor sockets, and does not decide what the request means.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
@@ -64,23 +66,46 @@ struct RequestLabels {
     outcome: &'static str,
 }
 
-/// Requests by kind and outcome.
-#[derive(Clone, Debug, Default)]
-pub struct IngressCounters(Family<RequestLabels, Counter>);
+/// The upper bounds of the times that are told apart, seconds; Slack waits for 3.
+const BUCKETS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+/// Requests by kind and outcome, and how long they took to be recorded and answered.
+#[derive(Clone, Debug)]
+pub struct IngressCounters {
+    requests: Family<RequestLabels, Counter>,
+    acknowledged: Family<KindLabels, Histogram, fn() -> Histogram>,
+}
+
+impl Default for IngressCounters {
+    fn default() -> Self {
+        let acknowledged = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
+        Self { requests: Family::default(), acknowledged }
+    }
+}
 
 impl IngressCounters {
     /// Adds the counters to `registry`.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("slack_requests", "Requests from Slack by kind and outcome", self.0.clone());
+        registry.register("slack_requests", "Requests from Slack by kind and outcome", self.requests.clone());
+        registry.register(
+            "slack_acknowledgement_seconds",
+            "From a verified request to its answer, by kind",
+            self.acknowledged.clone(),
+        );
     }
 
     pub(super) fn count(&self, kind: &'static str, outcome: &'static str) {
-        self.0.get_or_create(&RequestLabels { kind, outcome }).inc();
+        self.requests.get_or_create(&RequestLabels { kind, outcome }).inc();
     }
 
     /// How many requests of this kind had this outcome.
     pub fn get(&self, kind: &'static str, outcome: &'static str) -> u64 {
-        self.0.get_or_create(&RequestLabels { kind, outcome }).get()
+        self.requests.get_or_create(&RequestLabels { kind, outcome }).get()
     }
 }
 
@@ -106,7 +131,13 @@ pub(super) enum Reply {
 impl Intake {
     /// Hands a request over and says what to send back.
     pub(super) async fn take(&self, inbound: Verified<Inbound>, delivery: Delivery<'_>) -> Reply {
-        let kind = inbound.get().kind();
+        let (kind, begun) = (inbound.get().kind(), Instant::now());
+        let reply = self.take_unmeasured(kind, inbound, delivery).await;
+        self.counters.acknowledged.get_or_create(&KindLabels { kind }).observe(begun.elapsed().as_secs_f64());
+        reply
+    }
+
+    async fn take_unmeasured(&self, kind: &'static str, inbound: Verified<Inbound>, delivery: Delivery<'_>) -> Reply {
         match inbound.get() {
             Inbound::UrlVerification { challenge } => {
                 self.counters.count(kind, "answered");

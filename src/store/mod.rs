@@ -5,6 +5,7 @@
 //! how a writing transaction begins, and that only PostgreSQL locks rows.
 
 mod audit;
+mod figures;
 mod holds;
 mod inbox;
 mod journal;
@@ -28,12 +29,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use audit::{AuditScope, ChainReport};
+pub use figures::{Figures, LiveRuns};
 pub use holds::{HoldChange, NewHold};
 pub use inbox::{Pending, Put};
 pub use journal::{NewRun, Pulse};
 pub use locks::{Holder, LockOutcome};
 pub use queue::Claim;
-pub use replica::{Duty, Replica, Tenure};
+pub use replica::{Duty, Replica, Standing, Tenure};
 pub use slack::SlackMessage;
 pub use step_up::FactorRun;
 

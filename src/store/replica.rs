@@ -35,7 +35,11 @@ pub enum Duty {
 }
 
 impl Duty {
-    fn word(self) -> &'static str {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Telling, Self::Soaks];
+
+    /// Its name.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Telling => "telling",
             Self::Soaks => "soaks",
@@ -94,6 +98,15 @@ impl State {
     }
 }
 
+/// How a process stands among those that share a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How much of its lease is left; none for a lease without an end.
+    pub left: Option<Duration>,
+    /// The duties that it has taken.
+    pub duties: BTreeSet<Duty>,
+}
+
 /// A time over which a process bears one name: what it owns under it, nobody else takes before it is over.
 #[derive(Clone, Debug)]
 pub struct Tenure {
@@ -141,6 +154,14 @@ impl Replica {
 
     pub(super) fn name(&self) -> String {
         self.lease.state().name.to_string()
+    }
+
+    /// How this process stands, as far as it knows without asking.
+    pub fn standing(&self) -> Standing {
+        let state = self.lease.state();
+        let left = state.left(&self.lease.clock);
+        let duties = if left.is_zero() { BTreeSet::new() } else { state.duties.clone() };
+        Standing { left: (left != Duration::MAX).then_some(left), duties }
     }
 
     /// Resolves to a new value whenever this process has buried others: what they had begun is to be taken up.
