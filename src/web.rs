@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 use serde_json::json;
 
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// How long the database may take to answer before the process counts as not ready.
 const PING_PATIENCE: Duration = Duration::from_secs(2);
@@ -57,6 +57,9 @@ impl Readiness {
     pub async fn check(&self) -> (bool, BTreeMap<String, String>) {
         let database = match tokio::time::timeout(PING_PATIENCE, self.store.ping()).await {
             Ok(Ok(())) => "ok".to_owned(),
+            Ok(Err(StoreError::Damaged { .. })) => {
+                "is damaged: stop, put the last backup in its place, start".to_owned()
+            }
             Ok(Err(_)) => "does not answer".to_owned(),
             Err(_) => "does not answer in time".to_owned(),
         };
