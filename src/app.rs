@@ -65,6 +65,8 @@ pub struct Surroundings {
     pub aws: AwsSettings,
     /// How fast Slack may be spoken to.
     pub tempo: Tempo,
+    /// Whether a PostgreSQL that is away at the start is waited for, while all else goes on.
+    pub waits_for_database: bool,
     /// The variables that the process found, for the programs that it starts.
     pub variables: Variables,
 }
@@ -80,7 +82,10 @@ impl App {
         clock: Clock,
         surroundings: Surroundings,
     ) -> anyhow::Result<Self> {
-        let store = Store::open(secrets.database_url.expose_secret()).await.context("cannot open the database")?;
+        let url = secrets.database_url.expose_secret();
+        let opened =
+            if surroundings.waits_for_database { Store::open_when_there(url).await } else { Store::open(url).await };
+        let store = opened.context("cannot open the database")?;
         let mut environments = Vec::new();
         for environment in config.environments.values() {
             environments.push((environment.clone(), Aws::connect(environment, &surroundings.aws).await));

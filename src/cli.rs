@@ -32,6 +32,8 @@ pub enum CliCommand {
     Iam(IamArgs),
     /// Print the journals of an environment, or of all: one JSON object a line, or CSV. Beside a running server too.
     Audit(AuditArgs),
+    /// Copy the SQLite database as it is now, beside a running server too, and check the copy. Never replaces a file.
+    Backup(BackupArgs),
     /// Run a command as if typed after /alch, and print its journal as it grows. Exit status 0 only if it succeeded.
     Run(RunArgs),
 }
@@ -146,6 +148,17 @@ pub struct AuditArgs {
     /// How it is written.
     #[arg(long, value_enum, default_value_t = AuditWriting::Jsonl)]
     pub format: AuditWriting,
+}
+
+/// Arguments of `alch backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub config: ConfigArgs,
+    /// Where the copy goes: a new file, or a directory. Beside the database when not given, with the time (UTC) in its name.
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
 }
 
 /// What `alch audit` does beside printing.

@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::store::{Duty, Figures, LiveRuns, Replica, Store};
+use crate::store::{Duty, Figures, LiveRuns, Replica, Store, StoreError};
 
 /// How long the database may take for a scrape; without it what it would tell is left out.
 const SCRAPE_PATIENCE: Duration = Duration::from_secs(2);
@@ -65,6 +65,9 @@ impl Readiness {
     pub async fn check(&self) -> (bool, BTreeMap<String, String>) {
         let database = match tokio::time::timeout(PING_PATIENCE, self.store.ping()).await {
             Ok(Ok(())) => "ok".to_owned(),
+            Ok(Err(StoreError::Damaged { .. })) => {
+                "is damaged: stop, put the last backup in its place, start".to_owned()
+            }
             Ok(Err(_)) => "does not answer".to_owned(),
             Err(_) => "does not answer in time".to_owned(),
         };

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alch::domain::RunId;
-use alch::sandbox::aws::{ApiFault, Failure};
+use alch::sandbox::aws::{ApiFault, Failure, RuleState};
 use support::postgres::{Postgres, postgres};
 use support::server::{ALICE, BOB, By, Process, Stage, get, until};
 use tokio::net::{TcpListener, TcpStream};
@@ -139,19 +139,27 @@ impl Two {
 /// A way to the database that can be cut: then nothing comes through, and nobody says so.
 struct Line {
     url: String,
+    address: String,
+    listening: tokio::task::JoinHandle<()>,
     is_cut: watch::Sender<bool>,
 }
 
 impl Line {
     async fn to(url: &str) -> Self {
+        Self::at("127.0.0.1:0", url).await
+    }
+
+    /// By this address.
+    async fn at(address: &str, url: &str) -> Self {
         let (before, rest) = url.split_once("127.0.0.1:").unwrap();
         let (port, name) = rest.split_once('/').unwrap();
         let upstream = format!("127.0.0.1:{port}");
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("{before}{}/{name}", listener.local_addr().unwrap());
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let url = format!("{before}{address}/{name}");
         let is_cut = watch::Sender::new(false);
         let watching = is_cut.subscribe();
-        tokio::spawn(async move {
+        let listening = tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 let (upstream, mut is_cut) = (upstream.clone(), watching.clone());
                 tokio::spawn(async move {
@@ -165,7 +173,7 @@ impl Line {
                 });
             }
         });
-        Self { url, is_cut }
+        Self { url, address, listening, is_cut }
     }
 
     fn cut(&self) {
@@ -174,6 +182,12 @@ impl Line {
 
     fn mend(&self) {
         self.is_cut.send_replace(false);
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.listening.abort();
     }
 }
 
@@ -221,6 +235,65 @@ async fn one_that_is_cut_off_from_the_database_stops_acting_before_the_other_beg
     line.mend();
     until("the first one is back, under another name", async || two.is_known(&two.first).await).await;
     two.done_by_the_second_alone().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_finds_no_database_rolls_back_all_the_same_and_goes_on_when_it_is_there() {
+    let Some(postgres) = postgres() else { return };
+    let url = postgres.database().await;
+    let line = Line::to(&url).await;
+    let (address, by_line) = (line.address.clone(), line.url.clone());
+    // Nobody answers there any more.
+    drop(line);
+    let mut stage = Stage::with(By::Http, &WAITS).await;
+    stage.variables.insert("DATABASE_URL".to_owned(), url.clone());
+    let mut server = stage.spawn_server_on(&by_line);
+    let at = stage.address_of(&mut server).await.expect("it serves");
+    let ready = async || get(&format!("{at}/readyz")).await.unwrap();
+    let said = ready().await;
+    assert!(said.status == 503 && said.body.contains("\"database\":\"does not answer"), "{said:?}");
+    let typed = stage.slack.types(ALICE, "/alch enable signal-generated dev").await;
+    assert!(typed.body.contains("could not be recorded, so nothing was done"), "{typed:?}");
+    let dev = stage.config.environment("dev").unwrap();
+    for rule in &dev.rules {
+        assert!(stage.aws.set_rule_state(&dev.bus, &rule.rule, RuleState::Enabled));
+    }
+    assert!(stage.slack.types(ALICE, "/alch rollback dev").await.is_ok());
+    until("all rules are off", async || dev.rules.iter().all(|rule| !stage.is_enabled("dev", &rule.name))).await;
+    let _line = Line::at(&address, &url).await;
+    until("it is ready", async || ready().await.body.contains("\"database\":\"ok\"")).await;
+    let (card, _) = stage.told(R1).await;
+    assert!(card.text.contains("R-1 · rollback · dev"), "it is journalled late: {}", card.text);
+    assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
+    let (card, _) = stage.told(RunId(2)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_in_the_middle_of_a_run_delays_it() {
+    let Some(postgres) = postgres() else { return };
+    let url = postgres.database().await;
+    let line = Line::to(&url).await;
+    let mut stage = Stage::with(By::Http, &WAITS).await;
+    stage.variables.insert("DATABASE_URL".to_owned(), url);
+    let mut server = stage.spawn_server_on(&line.url);
+    let at = stage.address_of(&mut server).await.unwrap();
+    let rules: Vec<String> =
+        stage.config.environment("dev").unwrap().rules.iter().map(|rule| rule.name.clone()).collect();
+    let enabled = || rules.iter().filter(|rule| stage.is_enabled("dev", rule)).count();
+    assert!(stage.slack.types(ALICE, "/alch enable all dev").await.is_ok());
+    until("the first rule is on", async || enabled() == 1).await;
+    line.cut();
+    server.line("the lease could not be renewed").await.expect("the log says so");
+    let ready = get(&format!("{at}/readyz")).await.unwrap();
+    assert!(ready.status == 503 && ready.body.contains("does not answer"), "{ready:?}");
+    assert_eq!(enabled(), 1, "what cannot be recorded is not done");
+    let typed = stage.slack.types(BOB, "/alch cancel R-1").await;
+    assert!(typed.body.contains("could not be recorded, so nothing was done"), "{typed:?}");
+    line.mend();
+    let (card, _) = stage.told(R1).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+    assert_eq!((enabled(), stage.changes_asked()), (rules.len(), rules.len()), "each rule was enabled once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -319,7 +319,10 @@ impl Requests {
         let taking_up = async {
             loop {
                 burials.mark_unchanged();
-                self.resume_rollbacks().await;
+                while let Err(error) = self.resume_rollbacks().await {
+                    tracing::error!(%error, "cannot tell whether a rollback was interrupted; trying again");
+                    tokio::time::sleep(RETRY).await;
+                }
                 while let Err(error) = self.adopt().await {
                     tracing::error!(%error, "requests cannot be read; trying again");
                     tokio::time::sleep(RETRY).await;
@@ -396,17 +399,13 @@ impl Requests {
     }
 
     /// The rollbacks that a crash interrupted are done again: disabling what is disabled changes nothing.
-    async fn resume_rollbacks(&self) {
-        match self.0.engine.interrupted_rollbacks().await {
-            Ok(interrupted) => {
-                for rollback in interrupted {
-                    tracing::warn!(environment = %rollback.environment, "a rollback was interrupted; it is done again");
-                    let engine = self.0.engine.clone();
-                    self.0.tasks.spawn(async move { engine.rollback(rollback).await });
-                }
-            }
-            Err(error) => tracing::error!(%error, "cannot tell whether a rollback was interrupted"),
+    async fn resume_rollbacks(&self) -> Result<(), StoreError> {
+        for rollback in self.0.engine.interrupted_rollbacks().await? {
+            tracing::warn!(environment = %rollback.environment, "a rollback was interrupted; it is done again");
+            let engine = self.0.engine.clone();
+            self.0.tasks.spawn(async move { engine.rollback(rollback).await });
         }
+        Ok(())
     }
 
     /// Does what a request asks, replies, and settles it.

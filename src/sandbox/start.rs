@@ -160,7 +160,12 @@ pub async fn run(
     config.slack.api_url = format!("{}/api", emulators.slack_url);
     let secrets = emulators.secrets(format!("sqlite:{}", directory.join("alch.db").display()));
     let signing_secret = secrets.slack_signing_secret.clone().ok_or_else(|| anyhow!("no signing secret"))?;
-    let surroundings = Surroundings { aws: emulators.aws_settings(), tempo: tempo(), variables: variables.clone() };
+    let surroundings = Surroundings {
+        aws: emulators.aws_settings(),
+        tempo: tempo(),
+        variables: variables.clone(),
+        ..Surroundings::default()
+    };
     let app = App::build(config, &secrets, clock, surroundings).await?;
     let bot = TcpListener::bind("127.0.0.1:0").await?;
     emulators.slack.deliver_to(&format!("http://{}/slack/events", bot.local_addr()?));

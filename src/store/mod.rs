@@ -5,6 +5,8 @@
 //! how a writing transaction begins, and that only PostgreSQL locks rows.
 
 mod audit;
+mod away;
+mod backup;
 mod figures;
 mod holds;
 mod inbox;
@@ -14,6 +16,7 @@ mod locks;
 mod queue;
 mod replica;
 mod slack;
+mod soundness;
 mod step_up;
 
 use std::fs::{File, TryLockError};
@@ -29,6 +32,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use audit::{AuditScope, ChainReport};
+pub use backup::Backup;
 pub use figures::{Figures, LiveRuns};
 pub use holds::{HoldChange, NewHold};
 pub use inbox::{Pending, Put};
@@ -64,6 +68,20 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// The SQLite file is not what was written to it.
+    #[error("{}", damaged(path.as_deref(), what))]
+    Damaged {
+        /// Which, where it was looked at as a whole.
+        path: Option<PathBuf>,
+        /// What SQLite says.
+        what: String,
+    },
+    /// A copy would replace something.
+    #[error("`{}` is there already, and a backup replaces nothing: name another file", .0.display())]
+    Exists(PathBuf),
+    /// PostgreSQL is no file that could be copied.
+    #[error("the database is PostgreSQL: back it up with its own tools, such as pg_dump")]
+    NoFile,
     /// The run is driven by somebody else by now: this process must not act for it nor record.
     #[error("the lease of the run has passed to another process")]
     Fenced,
@@ -86,7 +104,7 @@ pub enum StoreError {
     Schema(#[from] sqlx::migrate::MigrateError),
     /// The database failed.
     #[error("the database failed: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
     /// The database failed under several writes at once.
     #[error("the database failed: {0}")]
     NotWritten(String),
@@ -102,6 +120,21 @@ fn other_schema(found: i64, known: i64) -> String {
             "the database was last used by an older alch (schema {found}; this one reads {known}): start this one on it \
              once, or use the older one"
         ),
+    }
+}
+
+fn damaged(path: Option<&Path>, what: &str) -> String {
+    match path {
+        Some(path) => {
+            let path = path.display();
+            format!(
+                "the database `{path}` is damaged: {what}. Nothing was changed, neither in it nor in AWS. {}",
+                soundness::MEND
+            )
+        }
+        None => {
+            format!("the database is damaged: {what}. What cannot be recorded is not done. {}", soundness::MEND)
+        }
     }
 }
 
@@ -121,8 +154,10 @@ pub struct Store {
     id: Arc<str>,
     /// Listens for others' changes while the store is open.
     listening: Option<Arc<AbortOnDropHandle<()>>>,
+    /// Tries to reach a database that was away at the start.
+    opening: Option<Arc<AbortOnDropHandle<()>>>,
     /// Held while the store is open, so that a second process on the same SQLite file refuses to start.
-    _lock: Option<Arc<File>>,
+    lock: Option<Arc<File>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,17 +186,7 @@ impl Store {
         let (store, dialect) = match sqlite_path(url) {
             Some(path) => (Self::open_sqlite(&path).await?, Dialect::Sqlite),
             None => {
-                let pool = AnyPoolOptions::new()
-                    .max_connections(POSTGRES_CONNECTIONS)
-                    .acquire_timeout(ACQUIRE_TIMEOUT)
-                    .after_connect(|connection, _| {
-                        Box::pin(async move {
-                            sqlx::Executor::execute(connection, IDLE_TIMEOUT).await?;
-                            Ok(())
-                        })
-                    })
-                    .connect(url)
-                    .await?;
+                let pool = away::postgres(watch::channel(true).1).connect(url).await?;
                 let mut store = Self::new(pool.clone(), pool, Dialect::Postgres, None);
                 let listening = listen::start(url.to_owned(), Arc::clone(&store.id), Arc::clone(&store.changes));
                 store.listening = Some(Arc::new(listening));
@@ -172,6 +197,7 @@ impl Store {
         if dialect == Dialect::Sqlite {
             // This process alone has the file.
             store.bury_all().await?;
+            store.lock.as_deref().into_iter().for_each(soundness::mark);
         }
         Ok(store)
     }
@@ -218,9 +244,11 @@ impl Store {
             .await;
         let rows = match rows {
             Ok(rows) => rows,
-            // There is no such table.
-            Err(sqlx::Error::Database(_)) => Vec::new(),
-            Err(error) => return Err(error.into()),
+            Err(error) => match StoreError::from(error) {
+                // There is no such table.
+                StoreError::Database(sqlx::Error::Database(_)) => Vec::new(),
+                error => return Err(error),
+            },
         };
         let migrator = migrator();
         let known = migrator.iter().map(|migration| migration.version).max().unwrap_or_default();
@@ -253,6 +281,7 @@ impl Store {
             TryLockError::WouldBlock => StoreError::InUse(path.to_owned()),
             TryLockError::Error(source) => StoreError::File { path: lock_path, source },
         })?;
+        soundness::look_through(path, &file).await?;
         let url = format!("sqlite://{}?mode=rwc", path.display());
         // A commit is on the disk when it returns (synchronous = FULL): an acknowledged request survives a power cut.
         let options = || {
@@ -277,7 +306,7 @@ impl Store {
     fn new(reads: AnyPool, writes: AnyPool, dialect: Dialect, lock: Option<File>) -> Self {
         let inbox = inbox::start_writer(writes.clone(), dialect.begin());
         let (changes, id) = (Arc::new(watch::Sender::new(0)), format!("{:016x}", rand::random::<u64>()).into());
-        Self { reads, writes, dialect, inbox, changes, id, listening: None, _lock: lock.map(Arc::new) }
+        Self { reads, writes, dialect, inbox, changes, id, listening: None, opening: None, lock: lock.map(Arc::new) }
     }
 
     /// Begins a transaction that writes. On SQLite it takes the write lock at once: a transaction that began by reading
@@ -330,12 +359,12 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers with what the last request left there.
     ///
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT 1").execute(&self.reads).await?;
+        sqlx::query("SELECT run_id FROM events ORDER BY run_id DESC LIMIT 1").fetch_optional(&self.reads).await?;
         Ok(())
     }
 

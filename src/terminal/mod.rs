@@ -1,6 +1,7 @@
 //! What each subcommand does, as far as it speaks to a terminal.
 
 mod audit;
+mod backup;
 mod check;
 mod health;
 mod iam;
@@ -36,6 +37,7 @@ pub async fn start(command: CliCommand, variables: Variables) -> anyhow::Result<
             Ok(ExitCode::SUCCESS)
         }
         CliCommand::Audit(args) => audit::audit(&args, &variables).await,
+        CliCommand::Backup(args) => backup::backup(args, &variables).await,
         CliCommand::Iam(args) => iam::iam(&args, &variables),
         CliCommand::Run(args) => run::run(args, &variables).await,
     }
@@ -66,7 +68,8 @@ async fn serve(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<ExitC
     }
     let address = config.server.address().context("server.listen is not an address")?;
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    let app = App::build(config, &secrets, Clock::system(), surroundings(variables)).await?;
+    let around = Surroundings { waits_for_database: true, ..surroundings(variables) };
+    let app = App::build(config, &secrets, Clock::system(), around).await?;
     tracing::info!(address = %listener.local_addr()?, "serving");
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));

@@ -133,6 +133,15 @@ impl Stage {
         Process::spawn(&self.variables, arguments, self.written.clone())
     }
 
+    /// Starts `alch` with these arguments on a disk that takes no file longer than this many times 512 bytes.
+    pub fn spawn_on_a_small_disk(&self, blocks: u32, arguments: &[&str]) -> Process {
+        // Ignored, the signal becomes an error of the write, as a full disk is one.
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &limited, env!("CARGO_BIN_EXE_alch")]).args(arguments);
+        Process::start(command, &self.variables, self.written.clone())
+    }
+
     /// Starts `alch serve` without waiting for anything.
     pub fn spawn_server(&self) -> Process {
         self.spawn_server_on(&self.variables["DATABASE_URL"])
@@ -312,7 +321,12 @@ pub struct Process {
 impl Process {
     fn spawn(variables: &BTreeMap<String, String>, arguments: &[&str], written: Arc<Mutex<String>>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_alch"));
-        command.args(arguments).env_clear().envs(variables);
+        command.args(arguments);
+        Self::start(command, variables, written)
+    }
+
+    fn start(mut command: Command, variables: &BTreeMap<String, String>, written: Arc<Mutex<String>>) -> Self {
+        command.env_clear().envs(variables);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (tell, read) = watch::channel((0, 0));

@@ -158,8 +158,12 @@ impl World {
         let secrets = self.emulators.secrets(self.database.clone());
         // While the clock stands, a card that waits for its turn would wait for ever.
         let tempo = Tempo { card_spacing: SignedDuration::ZERO, ..alch::sandbox::tempo() };
-        let surroundings =
-            Surroundings { aws: self.emulators.aws_settings(), tempo, variables: std::env::vars().collect() };
+        let surroundings = Surroundings {
+            aws: self.emulators.aws_settings(),
+            tempo,
+            variables: std::env::vars().collect(),
+            ..Surroundings::default()
+        };
         let (config, clock, stop) = (self.config.clone(), self.clock.clone(), CancellationToken::new());
         let signing_secret = secrets.slack_signing_secret.clone().unwrap();
         let token = stop.clone();
