@@ -15,6 +15,8 @@ use super::{ACQUIRE_TIMEOUT, Result, StoreError};
 const LOOKED_THROUGH: u64 = 2 * 1024 * 1024 * 1024;
 /// SQLite's `SQLITE_CORRUPT` and `SQLITE_NOTADB`, without what extends them.
 const DAMAGED: [i32; 2] = [11, 26];
+/// `SQLITE_READONLY`.
+const READ_ONLY: i32 = 8;
 /// What a lock file says once there is a database beside it.
 const MARK: &str = "A database of Alch is beside this file.\n";
 
@@ -51,6 +53,8 @@ pub(super) async fn look_through(path: &Path, lock: &File) -> Result<()> {
         Ok(said) if said == "ok" => Ok(()),
         Ok(said) => Err(damaged(&said)),
         Err(StoreError::Damaged { what, .. }) => Err(damaged(&what)),
+        // A process was killed in the middle of a change that only a writer takes back; it does so when it opens the file.
+        Err(StoreError::Database(error)) if code(&error).is_some_and(|code| code & 0xff == READ_ONLY) => Ok(()),
         Err(error) => Err(error),
     }
 }
@@ -80,8 +84,15 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// PostgreSQL's codes have five letters or digits, SQLite's fewer.
 fn is_damage(error: &dyn DatabaseError) -> bool {
-    let code = error.code().filter(|code| code.len() < 5);
-    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| DAMAGED.contains(&(code & 0xff)))
+    sqlite_code(error).is_some_and(|code| DAMAGED.contains(&(code & 0xff)))
+}
+
+fn code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error().and_then(sqlite_code)
+}
+
+/// PostgreSQL's codes have five letters or digits, SQLite's fewer.
+fn sqlite_code(error: &dyn DatabaseError) -> Option<i32> {
+    error.code().filter(|code| code.len() < 5)?.parse().ok()
 }
