@@ -96,7 +96,7 @@ async fn a_backup_replaces_nothing_and_leaves_nothing_half_done() {
     assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
     // 32 KiB: less than the database has.
     let copy = stage.directory.path().join("copy.db");
-    let mut full = stage.spawn_on_a_small_disk(64, &["backup", "--to", copy.to_str().unwrap()]);
+    let mut full = stage.spawn_on_a_small_disk("64", &["backup", "--to", copy.to_str().unwrap()]);
     assert_eq!(full.exit().await.code(), Some(1), "{}", full.stderr());
     assert!(full.stderr().contains("there is no backup"), "{}", full.stderr());
     assert_eq!((copy.exists(), named(&stage, ".part")), (false, Vec::new()));
@@ -215,6 +215,8 @@ async fn a_file_that_is_damaged_while_it_is_open_is_said_to_be() {
     for _ in 0..3 {
         stage.alch(&["run", "verify dev"]).await;
     }
+    // An orderly stop moves everything into the one file.
+    stage.store().await.close().await;
     let mut server = stage.serve().await;
     let mut bytes = std::fs::read(database(&stage)).unwrap();
     bytes[PAGE..].fill(0xff);
@@ -230,4 +232,35 @@ async fn a_file_that_is_damaged_while_it_is_open_is_said_to_be() {
     }
     assert!(stage.slack.types(ALICE, "/alch rollback dev").await.is_ok());
     until("all rules are off", async || dev.rules.iter().all(|rule| !stage.is_enabled("dev", &rule.name))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_in_the_middle_of_a_run_stops_it_and_no_rollback() {
+    let stage = Stage::with(By::Http, &[(AFTER_ENABLE, "2s")]).await;
+    let config = stage.config_path().display().to_string();
+    let mut server = stage.spawn_on_a_small_disk("unlimited", &["serve", "--config", &config]);
+    stage.address_of(&mut server).await.unwrap();
+    let dev = stage.config.environment("dev").unwrap();
+    let enabled = || dev.rules.iter().filter(|rule| stage.is_enabled("dev", &rule.name)).count();
+    assert!(stage.slack.types(ALICE, "/alch enable all dev").await.is_ok());
+    until("the act is recorded", async || {
+        stage.number("SELECT count(*) FROM events WHERE run_id = 1 AND kind = 'applied'").await == 1
+    })
+    .await;
+    server.limit_files("4096");
+    server.line("the database failed").await.expect("the log says so");
+    let typed = stage.slack.types(BOB, "/alch cancel R-1").await;
+    assert!(typed.body.contains("could not be recorded, so nothing was done"), "{typed:?}");
+    assert_eq!(enabled(), 1, "what cannot be recorded is not done");
+    assert!(stage.slack.types(BOB, "/alch rollback dev").await.is_ok());
+    until("all rules are off", async || enabled() == 0).await;
+    server.limit_files("unlimited");
+    let (card, _) = stage.told(RunId(2)).await;
+    assert!(card.text.contains("R-2 · rollback · dev"), "it is journalled when there is room: {}", card.text);
+    stage.told(RunId(1)).await;
+    assert_eq!(enabled(), 0);
+    server.terminate();
+    assert!(server.exit().await.success());
+    let verified = stage.alch(&["audit", "verify"]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
 }

@@ -62,7 +62,7 @@ pub(super) fn start_writer(writes: AnyPool, begin: &'static str) -> mpsc::Sender
 }
 
 async fn write(writes: &AnyPool, begin: &'static str, batch: &[Write]) -> Result<Vec<u64>> {
-    let mut tx = writes.begin_with(begin).await?;
+    let mut tx = super::begin(writes, begin).await?;
     let mut affected = Vec::with_capacity(batch.len());
     for write in batch {
         let query = match write {

@@ -312,7 +312,7 @@ impl Store {
     /// Begins a transaction that writes. On SQLite it takes the write lock at once: a transaction that began by reading
     /// could not, later, without failing.
     async fn begin(&self) -> Result<Transaction<'static, Any>> {
-        Ok(self.writes.begin_with(self.dialect.begin()).await?)
+        begin(&self.writes, self.dialect.begin()).await
     }
 
     /// A select whose rows are locked until the transaction's end. SQLite's transaction holds the whole database already.
@@ -381,6 +381,19 @@ impl Store {
     pub async fn close(&self) {
         self.reads.close().await;
         self.writes.close().await;
+    }
+}
+
+/// Begins a transaction. SQLite ends one by itself when a write fails, as on a full disk; the connection takes it for open all
+/// the same, and would begin none ever after. It is closed, and another one opened.
+async fn begin(pool: &AnyPool, statement: &'static str) -> Result<Transaction<'static, Any>> {
+    match pool.begin_with(statement).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            tracing::warn!("a transaction was ended by the database; its connection is replaced");
+            pool.acquire().await?.close().await?;
+            Ok(pool.begin_with(statement).await?)
+        }
+        begun => Ok(begun?),
     }
 }
 

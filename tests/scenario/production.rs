@@ -1,6 +1,7 @@
 //! Production: what people approve, what stands in the way, who is told, and what becomes of it when things go wrong.
 
 mod approval;
+mod clocks;
 mod crash;
 mod going;
 mod notices;

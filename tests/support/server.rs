@@ -133,8 +133,8 @@ impl Stage {
         Process::spawn(&self.variables, arguments, self.written.clone())
     }
 
-    /// Starts `alch` with these arguments on a disk that takes no file longer than this many times 512 bytes.
-    pub fn spawn_on_a_small_disk(&self, blocks: u32, arguments: &[&str]) -> Process {
+    /// Starts `alch` with these arguments on a disk that takes no file longer than this many times 512 bytes, or any.
+    pub fn spawn_on_a_small_disk(&self, blocks: &str, arguments: &[&str]) -> Process {
         // Ignored, the signal becomes an error of the write, as a full disk is one.
         let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         let mut command = Command::new("/bin/sh");
@@ -382,6 +382,12 @@ impl Process {
     fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Lets the disk take no file longer than this many bytes, or any, for one that was started on a small disk.
+    pub fn limit_files(&self, bytes: &str) {
+        let (of, limit) = (format!("--pid={}", self.id()), format!("--fsize={bytes}:"));
+        assert!(Command::new("prlimit").args([of, limit]).status().unwrap().success());
     }
 
     /// Its number.
