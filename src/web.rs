@@ -1,5 +1,7 @@
 //! What the process shows over HTTP besides Slack's requests: whether it lives, whether it is ready, and its numbers.
 
+mod connections;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::store::Store;
+pub use connections::{Limits, serve};
 
 /// How long the database may take to answer before the process counts as not ready.
 const PING_PATIENCE: Duration = Duration::from_secs(2);
