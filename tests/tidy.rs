@@ -409,7 +409,15 @@ fn the_readme_names_every_command() {
 #[test]
 fn the_documents_name_only_files_that_are_there() {
     let mut broken = Vec::new();
-    for document in ["README.md", "docs/architecture.md", "docs/guarantees.md", "docs/operations.md", "CHANGELOG.md"] {
+    let documents = [
+        "README.md",
+        "SECURITY.md",
+        "docs/architecture.md",
+        "docs/guarantees.md",
+        "docs/operations.md",
+        "CHANGELOG.md",
+    ];
+    for document in documents {
         let text = read(document);
         for quoted in text.split('`').skip(1).step_by(2) {
             let is_path =
