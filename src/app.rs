@@ -1,6 +1,5 @@
 //! Puts the parts together: builds the clients, starts the loops, and stops them in order.
 
-use std::future::IntoFuture;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -216,12 +215,7 @@ impl App {
             front.spawn(control);
         }
         front.spawn(probe(self.engine.clone(), slack.client.clone(), self.readiness.clone(), stop.clone()));
-        let http = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
-        front.spawn(async move {
-            if let Err(error) = http.into_future().await {
-                tracing::error!(%error, "the HTTP server failed");
-            }
-        });
+        front.spawn(web::serve(listener, routes, web::Limits::default(), stop.clone()));
         self.run(stop, true).await;
         front.close();
         if tokio::time::timeout(LAST_WORDS, front.wait()).await.is_err() {

@@ -1,5 +1,7 @@
 //! What the process shows over HTTP besides Slack's requests: whether it lives, whether it is ready, and its numbers.
 
+mod connections;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +21,7 @@ use serde_json::json;
 
 use crate::clock::Clock;
 use crate::store::{Duty, Figures, LiveRuns, Replica, Store, StoreError};
+pub use connections::{Limits, serve};
 
 /// How long the database may take for a scrape; without it what it would tell is left out.
 const SCRAPE_PATIENCE: Duration = Duration::from_secs(2);

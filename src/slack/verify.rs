@@ -87,9 +87,14 @@ impl SigningSecrets {
 
     /// Checks a request's signature and time.
     pub fn verify(&self, headers: &HeaderMap, body: Bytes, now: Timestamp) -> Result<Verified<SignedBody>, Rejection> {
-        let header = |name: &str| match headers.get(name) {
-            None => Err(Rejection::Missing),
-            Some(value) => value.to_str().map_err(|_| Rejection::Malformed),
+        let header = |name: &str| {
+            let mut values = headers.get_all(name).iter();
+            match (values.next(), values.next()) {
+                (None, _) => Err(Rejection::Missing),
+                (Some(value), None) => value.to_str().map_err(|_| Rejection::Malformed),
+                // Slack sends one. Of two, whoever stands before us may have looked at the other.
+                (Some(_), Some(_)) => Err(Rejection::Malformed),
+            }
         };
         let (signature, time) = (header("x-slack-signature")?, header("x-slack-request-timestamp")?);
         let seconds: i64 = time.parse().map_err(|_| Rejection::Malformed)?;
@@ -181,6 +186,16 @@ pub(super) mod tests {
                 "cut short",
                 changed(&|h| drop(h.insert("x-slack-signature", HeaderValue::from_static("v0=abcd")))),
                 Some(Rejection::Wrong),
+            ),
+            (
+                "two signatures",
+                changed(&|h| assert!(h.append("x-slack-signature", HeaderValue::from_static("v0=abcd")))),
+                Some(Rejection::Malformed),
+            ),
+            (
+                "two times",
+                changed(&|h| assert!(h.append("x-slack-request-timestamp", HeaderValue::from(NOW)))),
+                Some(Rejection::Malformed),
             ),
             (
                 "no version",

@@ -24,6 +24,9 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+#[path = "leaks.rs"]
+mod leaks;
+
 /// How long anything that a test waits for may take.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at what tells nobody when it changes.
@@ -269,9 +272,13 @@ impl Drop for Stage {
             return;
         }
         let written = self.written.lock().unwrap();
-        for secret in [SIGNING_SECRET, BOT_TOKEN, APP_TOKEN, AWS_SECRET] {
-            assert!(!written.contains(secret), "a secret was written out:\n{written}");
-        }
+        let told = leaks::told(&self.slack);
+        let kept = leaks::database_bytes(&self.variables["DATABASE_URL"]);
+        leaks::refuse_secrets(
+            &[SIGNING_SECRET, BOT_TOKEN, APP_TOKEN, AWS_SECRET],
+            &[("what was written", written.as_bytes()), ("Slack", told.as_bytes()), ("the database", &kept)],
+        );
+        leaks::refuse_shouts(&self.slack);
         assert!(!written.contains("panicked"), "a program panicked:\n{written}");
         assert_eq!(self.aws.unknown_calls(), [], "the emulated AWS was asked what it does not know");
         for call in self.slack.calls() {

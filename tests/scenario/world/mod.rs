@@ -18,11 +18,14 @@ use alch::slack::outbox::{Outbox, Tempo};
 use alch::slack::view;
 use alch::store::{Pulse, Store};
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret;
 use sqlx::Connection as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+#[path = "../../support/leaks.rs"]
+mod leaks;
 #[path = "../../support/postgres.rs"]
 mod postgres;
 #[path = "../../support/required.rs"]
@@ -448,6 +451,20 @@ impl World {
             .collect()
     }
 
+    /// Nothing that Slack was told, and nothing that is kept, has a secret in it or calls everybody.
+    fn refuse_leaks(&self) {
+        let secrets = self.emulators.secrets(self.database.clone());
+        let slack = [secrets.slack_signing_secret, secrets.slack_bot_token, secrets.slack_app_token];
+        let all: Vec<_> = slack.into_iter().chain([secrets.step_up_key]).flatten().collect();
+        let all: Vec<&str> = all.iter().map(ExposeSecret::expose_secret).collect();
+        assert_eq!(all.len(), 4);
+        let told = leaks::told(&self.slack);
+        let kept = leaks::database_bytes(&self.database);
+        assert!(!kept.is_empty() || !self.database.starts_with("sqlite:"), "the database is looked at");
+        leaks::refuse_secrets(&all, &[("Slack", told.as_bytes()), ("the database", &kept)]);
+        leaks::refuse_shouts(&self.slack);
+    }
+
     async fn end(&mut self) {
         self.settle().await;
         for run in self.store().recent_runs(None, 100).await.unwrap() {
@@ -459,6 +476,7 @@ impl World {
         assert_eq!(self.store().verify_chain().await.unwrap(), Vec::<String>::new());
         assert!(self.aws.unknown_calls().is_empty(), "{:?}", self.aws.unknown_calls());
         assert!(self.slack.unspent_failures().is_empty(), "{:?}", self.slack.unspent_failures());
+        self.refuse_leaks();
         let unbused: Vec<_> = self
             .aws
             .calls()
