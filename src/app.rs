@@ -1,5 +1,7 @@
 //! Puts the parts together: builds the clients, starts the loops, and stops them in order.
 
+mod degraded;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::degraded::Degraded;
 use crate::aws::{Aws, AwsSettings};
 use crate::clock::Clock;
 use crate::config::{Config, Secrets, Transport, Variables};
@@ -49,6 +52,8 @@ pub struct App {
     readiness: Readiness,
     registry: Registry,
     clock: Clock,
+    /// Where people are told how the bot itself is.
+    channel: String,
 }
 
 struct SlackSide {
@@ -102,12 +107,13 @@ impl App {
         let people =
             slack.as_ref().map(|slack| (slack.client.clone(), People::new(slack.client.clone(), clock.clone())));
         let wanted: Vec<String> = config.environments.keys().map(|name| format!("aws.{name}")).collect();
+        let channel = config.slack.channel.clone();
         let step_up = secrets.step_up_key.clone().map(StepUp::new);
         let requests = Requests::new(config, engine.clone(), people, step_up);
         let readiness =
             Readiness::new(store.clone(), wanted.into_iter().chain(slack.is_some().then(|| "slack".to_owned())));
         let database = sqlite_path(secrets.database_url.expose_secret());
-        Ok(Self { database, store, engine, requests, slack, readiness, registry, clock })
+        Ok(Self { database, store, engine, requests, slack, readiness, registry, clock, channel })
     }
 
     /// The engine.
@@ -215,6 +221,14 @@ impl App {
             front.spawn(control);
         }
         front.spawn(probe(self.engine.clone(), slack.client.clone(), self.readiness.clone(), stop.clone()));
+        let telling = Degraded {
+            client: slack.client.clone(),
+            channel: self.channel.clone(),
+            readiness: self.readiness.clone(),
+            clock: self.clock.clone(),
+        };
+        let token = stop.clone();
+        front.spawn(async move { token.run_until_cancelled(telling.tell()).await.unwrap_or_default() });
         front.spawn(web::serve(listener, routes, web::Limits::default(), stop.clone()));
         self.run(stop, true).await;
         front.close();

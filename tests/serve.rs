@@ -479,3 +479,52 @@ fn numbers_of_the_manual() -> BTreeSet<String> {
     // With labels it is an alert's.
     rows.filter(|name| !name.contains('{')).map(|name| format!("alch_{name}")).collect()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_at_the_start_is_said_once_and_then_that_it_is_there() {
+    let stage = Stage::new().await;
+    stage.aws.inject(ApiFault {
+        operation: "GetCallerIdentity".to_owned(),
+        times: u32::MAX,
+        how: Failure::AccessDenied,
+    });
+    let said = |slack: &alch::sandbox::slack::Slack, words: &str| {
+        let said = slack.messages().into_iter().filter(|message| message.text.contains(words));
+        said.collect::<Vec<_>>()
+    };
+    let missing = "not everything is there";
+    let mut server = stage.serve().await;
+    stage.sees("what is missing", |slack| !said(slack, missing).is_empty()).await;
+    let told = said(&stage.slack, missing).remove(0);
+    for word in ["aws.dev", "aws.prod", "not rolled back either", "alch check --live"] {
+        assert!(told.text.contains(word), "{word}: {}", told.text);
+    }
+    assert!(!told.text.contains("scopes"), "{}", told.text);
+    // Another start, as by a supervisor, says it no second time, and takes back what the first one said.
+    server.process.kill();
+    let server = stage.serve().await;
+    let refused = || stage.aws.calls().iter().filter(|call| call.operation == "GetCallerIdentity").count();
+    let before = refused();
+    until("it has asked in vain", async || refused() > before).await;
+    stage.aws.cancel_injected();
+    stage.sees("that all is there", |slack| !said(slack, "All is there now").is_empty()).await;
+    let whole = said(&stage.slack, "All is there now");
+    assert_eq!((whole.len(), &whole[0].ts), (1, &told.ts), "the same message");
+    assert!(said(&stage.slack, missing).is_empty());
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scopes_that_the_app_has_not_are_said() {
+    let stage = Stage::new().await;
+    let scopes = alch::config::manifest::bot_scopes();
+    let granted: Vec<&str> = scopes.iter().map(String::as_str).filter(|scope| *scope != "files:write").collect();
+    stage.slack.grant_scopes(&granted);
+    let _server = stage.serve().await;
+    let missing = |slack: &alch::sandbox::slack::Slack| {
+        slack.messages().into_iter().find(|message| message.text.contains("scopes that the app has not"))
+    };
+    stage.sees("what is missing", |slack| missing(slack).is_some()).await;
+    let told = missing(&stage.slack).unwrap();
+    assert!(told.text.contains("files:write") && !told.text.contains("chat:write"), "{}", told.text);
+}

@@ -73,6 +73,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "control",
             "web",
             "slack",
+            "slack::message",
             "slack::view",
         ],
     ),
