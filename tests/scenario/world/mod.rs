@@ -570,5 +570,11 @@ fn without_milliseconds(text: &str) -> String {
         out.push_str(if after.starts_with(" ms") || is_message { "N" } else { digits });
         rest = if is_message { after[1..].trim_start_matches(|digit: char| digit.is_ascii_digit()) } else { after };
     }
-    out + rest
+    out.push_str(rest);
+    // A line that is cut is cut where their digits let it be.
+    let whole_words = |line: &str| match line.strip_suffix('…').and_then(|cut| cut.rsplit_once(' ')) {
+        Some((words, _)) if words.contains("N ms") => format!("{words} …"),
+        _ => line.to_owned(),
+    };
+    out.split('\n').map(whole_words).collect::<Vec<_>>().join("\n")
 }
