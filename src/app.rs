@@ -112,7 +112,7 @@ impl App {
         let requests = Requests::new(config, engine.clone(), people, step_up);
         let readiness =
             Readiness::new(store.clone(), wanted.into_iter().chain(slack.is_some().then(|| "slack".to_owned())));
-        let database = sqlite_path(secrets.database_url.expose_secret());
+        let database = sqlite_path(url);
         Ok(Self { database, store, engine, requests, slack, readiness, registry, clock, channel })
     }
 

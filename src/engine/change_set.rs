@@ -170,12 +170,8 @@ impl Drive<'_> {
     /// Takes away the change sets that the run has made and not executed (DeleteChangeSet), and records it. Done again after
     /// a crash, which harms nothing: what is gone is not found.
     pub(super) async fn discard(&self, place: &Place, run: &Run) -> Result<Turn, StoreError> {
-        let inner = &self.engine.0;
         let names = match left_behind(place, run).await {
-            Ok(names) if names.is_empty() => {
-                inner.store.retire(&self.claim, run.last_seq).await?;
-                return Ok(Turn::Over);
-            }
+            Ok(names) if names.is_empty() => return self.retire(run).await,
             Ok(names) => names,
             Err(error) => return self.discarded_later(run, Vec::new(), error).await,
         };

@@ -239,19 +239,14 @@ impl Drive<'_> {
         };
         let Some(place) = inner.places.get(&run.environment) else {
             if run.ended.is_some() {
-                inner.store.retire(&self.claim, run.last_seq).await?;
-                return Ok(Turn::Over);
+                return self.retire(&run).await;
             }
             let reason = format!("{} is not in the configuration any more.", run.environment);
             return self.record(vec![could_not_begin(reason)]).await;
         };
         let now = inner.clock.now();
         match next(&run, &place.environment, self.claim.polled_at, now) {
-            Next::Ended => {
-                inner.store.retire(&self.claim, run.last_seq).await?;
-                inner.meter.count(&run);
-                Ok(Turn::Over)
-            }
+            Next::Ended => self.retire(&run).await,
             Next::Conclude => self.record(vec![conclude(&run)]).await,
             Next::Record(events) => {
                 if let [Event::Started { step }] = events.as_slice() {
@@ -287,6 +282,14 @@ impl Drive<'_> {
     pub(super) async fn still_ours(&self) -> Result<Turn, StoreError> {
         let inner = &self.engine.0;
         if inner.store.still_claimed(&self.claim).await? { Ok(Turn::Again) } else { Err(StoreError::Fenced) }
+    }
+
+    /// Puts a run back for good that has ended and has nothing more to do, and counts it.
+    pub(super) async fn retire(&self, run: &Run) -> Result<Turn, StoreError> {
+        let inner = &self.engine.0;
+        inner.store.retire(&self.claim, run.last_seq).await?;
+        inner.meter.count(run);
+        Ok(Turn::Over)
     }
 
     pub(super) async fn record(&self, events: Vec<Event>) -> Result<Turn, StoreError> {

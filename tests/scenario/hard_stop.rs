@@ -117,17 +117,22 @@ fn a_refusal_names_the_permission() {
     });
 }
 
+/// Rolls dev back with all rules on, stops its function, and restores both; the restore, R-3, as it ended.
+async fn restored_after_rollback_and_hard_stop(world: &mut World) -> Run {
+    world.set_all("dev", RuleState::Enabled);
+    world.alice().types("rollback dev").await;
+    world.passes(SignedDuration::from_secs(30)).await;
+    world.alice().types("hard-stop dev").await;
+    world.until_ended(RunId(2)).await;
+    world.alice().types("restore dev").await;
+    world.until_ended(RunId(3)).await
+}
+
 #[test]
 fn what_was_stopped_by_hand_before_is_left_stopped_and_that_is_said() {
     story(async |world| {
         assert!(world.aws.set_concurrency(FUNCTION, Some(0)));
-        world.set_all("dev", RuleState::Enabled);
-        world.alice().types("rollback dev").await;
-        world.passes(SignedDuration::from_secs(30)).await;
-        world.alice().types("hard-stop dev").await;
-        world.until_ended(RunId(2)).await;
-        world.alice().types("restore dev").await;
-        let run = world.until_ended(RunId(3)).await;
+        let run = restored_after_rollback_and_hard_stop(world).await;
         assert_eq!(concurrency(world), Some(0), "{}", world.told(RunId(3)).await);
         assert!(run.steps.iter().all(|progress| progress.step.id.0 != "start-function"));
         let thread = world.thread(RunId(3)).await;
@@ -192,13 +197,7 @@ fn what_somebody_changes_while_a_restore_waits_for_approval_is_approved_anew() {
 fn what_the_account_does_not_allow_any_more_is_said_with_a_way_out() {
     story(async |world| {
         assert!(world.aws.set_concurrency(FUNCTION, Some(950)));
-        world.set_all("dev", RuleState::Enabled);
-        world.alice().types("rollback dev").await;
-        world.passes(SignedDuration::from_secs(30)).await;
-        world.alice().types("hard-stop dev").await;
-        world.until_ended(RunId(2)).await;
-        world.alice().types("restore dev").await;
-        let run = world.until_ended(RunId(3)).await;
+        let run = restored_after_rollback_and_hard_stop(world).await;
         assert_eq!(ended(&run).0, Outcome::Failed);
         for words in
             ["does not get its reserved concurrency of 950 back", "below its minimum value", "no rule is turned on"]

@@ -118,11 +118,14 @@ fn find(tool: &str, program: &str) -> Option<PathBuf> {
     let found = env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
     if found.is_none() {
         assert!(!is_required(tool), "ALCH_TEST_REQUIRE names {tool}, but {program} is not on the PATH");
-        // Not by a macro, whose output the test runner swallows when the test passes.
-        let told = format!("\n*** SKIPPED: {program} is not on the PATH; nothing was tested against {tool} ***\n");
-        let _ = std::io::stderr().write_all(told.as_bytes());
+        skipped(&format!("{program} is not on the PATH; nothing was tested against {tool}"));
     }
     found
+}
+
+/// Not by a macro, whose output the test runner swallows when the test passes.
+fn skipped(what: &str) {
+    let _ = std::io::stderr().write_all(format!("\n*** SKIPPED: {what} ***\n").as_bytes());
 }
 
 fn start(account: &'static str, command: impl Fn(u16) -> Command) -> Emulator {
