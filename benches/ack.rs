@@ -1,7 +1,8 @@
-//! How soon commands are acknowledged, and whether each is recorded exactly once: the real program with a SQLite file, under
-//! signed requests that come at fixed times, whether or not earlier ones were answered.
+//! How soon commands are acknowledged, whether each is recorded exactly once, and what the program takes of memory and
+//! processor: the real program, under signed requests that come at fixed times, whether or not earlier ones were answered.
 //!
-//! `cargo bench --bench ack` takes 200 and 1,000 requests a second; `cargo bench --bench ack -- 500` takes another number.
+//! `cargo bench --bench ack` takes 200 and 1,000 requests a second for 10 s each, on a SQLite file;
+//! `cargo bench --bench ack -- 500 60s postgres://…` takes another number, time, and an empty database of PostgreSQL.
 //! Half ask for the state of an environment, half for the list of runs; the emulated Slack and AWS run in this process and
 //! share the processor with the program. Some requests are sent twice, byte by byte. The program is killed right after the last
 //! acknowledgement, so that what is counted in the database is what survives.
@@ -31,7 +32,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// How long each rate is kept up.
+/// How long each rate is kept up, unless told otherwise.
 const LASTING: Duration = Duration::from_secs(10);
 /// Before it, the same unmeasured: connections are opened and people are looked up.
 const WARMING: Duration = Duration::from_secs(1);
@@ -43,13 +44,21 @@ const TARGET: Duration = Duration::from_millis(50);
 const REPEATED: u32 = 50;
 /// Slack gives up on a command after three seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Of `/proc/<pid>/stat`: what Linux shows to programs, whatever the kernel's own clock.
+const TICKS_A_SECOND: u32 = 100;
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 
 fn main() -> anyhow::Result<ExitCode> {
     // cargo adds `--bench`.
-    let rates: Vec<u32> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let rates: Vec<u32> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     let rates = if rates.is_empty() { RATES.to_vec() } else { rates };
+    let seconds = arguments.iter().find_map(|argument| argument.strip_suffix('s')?.parse().ok());
+    let lasting = seconds.map_or(LASTING, Duration::from_secs);
+    let given = arguments.iter().find(|argument| argument.contains("://"));
+    ensure!(given.is_none() || rates.len() == 1, "a database is empty for one rate only");
+    sqlx::any::install_default_drivers();
     let surroundings = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut sound = true;
     for rate in rates {
@@ -59,13 +68,16 @@ fn main() -> anyhow::Result<ExitCode> {
             Emulators::start(&config, Clock::system(), Pace::default(), listener, None).await
         })?;
         let directory = tempfile::tempdir()?;
-        let database = directory.path().join("alch.db");
-        let bot = Bot::start(&config, &emulators, &database)?;
-        let load = Load { url: bot.url.clone(), secret: emulators.slack.spec().signing_secret.clone(), rate };
+        let file = format!("sqlite:{}", directory.path().join("alch.db").display());
+        let database = given.unwrap_or(&file);
+        let bot = Bot::start(&config, &emulators, database)?;
+        let secret = emulators.slack.spec().signing_secret.clone();
+        let load = Load { url: bot.url.clone(), secret, rate, lasting, process: bot.child.id() };
         let driver = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut acknowledged = driver.block_on(load.bring())?;
+        let (mut acknowledged, usage) = driver.block_on(load.bring())?;
         drop(bot);
-        sound &= driver.block_on(report(rate, &mut acknowledged, &database))?;
+        sound &= driver.block_on(report(&load, &mut acknowledged, database))?;
+        report_usage(&usage, lasting);
     }
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -77,7 +89,7 @@ struct Bot {
 }
 
 impl Bot {
-    fn start(config: &Config, emulators: &Emulators, database: &Path) -> anyhow::Result<Self> {
+    fn start(config: &Config, emulators: &Emulators, database: &str) -> anyhow::Result<Self> {
         let spec = emulators.slack.spec();
         let mut variables = BTreeMap::from([
             ("ALCH__SERVER__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
@@ -88,7 +100,7 @@ impl Bot {
             ("SLACK_API_URL".to_owned(), format!("{}/api", emulators.slack_url)),
             ("SLACK_BOT_TOKEN".to_owned(), spec.bot_token.clone()),
             ("SLACK_SIGNING_SECRET".to_owned(), spec.signing_secret.clone()),
-            ("DATABASE_URL".to_owned(), format!("sqlite:{}", database.display())),
+            ("DATABASE_URL".to_owned(), database.to_owned()),
             ("AWS_ENDPOINT_URL".to_owned(), emulators.aws_url.clone()),
             ("AWS_ACCESS_KEY_ID".to_owned(), "AKIASANDBOX".to_owned()),
             ("AWS_SECRET_ACCESS_KEY".to_owned(), "sandbox".to_owned()),
@@ -136,6 +148,37 @@ struct Load {
     url: String,
     secret: String,
     rate: u32,
+    lasting: Duration,
+    /// The program's.
+    process: u32,
+}
+
+/// What the program has taken so far.
+struct Usage {
+    resident_mib: f64,
+    processor: Duration,
+}
+
+impl Usage {
+    /// Where there is no `/proc`, nothing.
+    fn of(process: u32) -> Option<Self> {
+        let read = |name: &str| std::fs::read_to_string(format!("/proc/{process}/{name}")).ok();
+        let resident: u32 = read("status")?
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?
+            .trim()
+            .strip_suffix(" kB")?
+            .parse()
+            .ok()?;
+        let stat = read("stat")?;
+        // After the name, which may have spaces: the state is the third field, utime and stime are the 14th and 15th.
+        let ticks = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2);
+        let ticks = ticks.filter_map(|field| field.parse::<u32>().ok()).sum::<u32>();
+        Some(Self {
+            resident_mib: f64::from(resident) / 1_024.0,
+            processor: Duration::from_secs(1) * ticks / TICKS_A_SECOND,
+        })
+    }
 }
 
 /// What came of one request.
@@ -148,17 +191,23 @@ struct Acknowledged {
 }
 
 impl Load {
-    async fn bring(&self) -> anyhow::Result<Vec<Acknowledged>> {
+    /// What came of each request, and what the program had taken at the start, half way and at the end.
+    async fn bring(&self) -> anyhow::Result<(Vec<Acknowledged>, Vec<Usage>)> {
         let http: Http = Client::builder(TokioExecutor::new()).build_http();
         let warming = self.requests_in(WARMING);
+        let measured = self.requests_in(self.lasting);
+        let mut usage = Vec::new();
         let began = Instant::now();
         let mut under_way = JoinSet::new();
-        for number in 0..warming + self.requests_in(LASTING) {
+        for number in 0..warming + measured {
             let due = began + Duration::from_secs(1) * number / self.rate;
             let (http, request) = (http.clone(), self.request(number)?);
             let again = request.clone();
             // Slept here, so that tasks are not all made at once.
             tokio::time::sleep_until(due).await;
+            if [warming, warming + measured / 2].contains(&number) {
+                usage.extend(Usage::of(self.process));
+            }
             under_way.spawn(async move {
                 let received = is_received(&http, request).await;
                 let after = due.elapsed();
@@ -168,7 +217,9 @@ impl Load {
                 Acknowledged { number, measured: number >= warming, after, received }
             });
         }
-        Ok(under_way.join_all().await)
+        let acknowledged = under_way.join_all().await;
+        usage.extend(Usage::of(self.process));
+        Ok((acknowledged, usage))
     }
 
     fn requests_in(&self, time: Duration) -> u32 {
@@ -214,7 +265,8 @@ async fn is_received(http: &Http, request: Request<Full<Bytes>>) -> bool {
 }
 
 /// Prints the figures, and says whether each acknowledged request is in the inbox exactly once.
-async fn report(rate: u32, acknowledged: &mut [Acknowledged], database: &Path) -> anyhow::Result<bool> {
+async fn report(load: &Load, acknowledged: &mut [Acknowledged], database: &str) -> anyhow::Result<bool> {
+    let Load { rate, lasting, .. } = *load;
     acknowledged.sort_by_key(|one| one.after);
     let times: Vec<Duration> = acknowledged.iter().filter(|one| one.measured).map(|one| one.after).collect();
     ensure!(!times.is_empty(), "nothing was sent");
@@ -222,7 +274,7 @@ async fn report(rate: u32, acknowledged: &mut [Acknowledged], database: &Path) -
     let millis = |time: Duration| time.as_secs_f64() * 1_000.0;
     println!(
         "{rate}/s for {} s: acknowledged after p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, at most {:.1} ms",
-        LASTING.as_secs(),
+        lasting.as_secs(),
         millis(share(50)),
         millis(share(90)),
         millis(share(99)),
@@ -232,7 +284,7 @@ async fn report(rate: u32, acknowledged: &mut [Acknowledged], database: &Path) -
         let verdict = if share(99) < TARGET { "met" } else { "MISSED" };
         println!("  target of p99 under {} ms: {verdict}", TARGET.as_millis());
     }
-    let mut connection = sqlx::SqliteConnection::connect(&format!("sqlite://{}", database.display())).await?;
+    let mut connection = sqlx::AnyConnection::connect(database).await?;
     let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM inbox").fetch_all(&mut connection).await?;
     let settled: i64 =
         sqlx::query_scalar("SELECT COUNT(*) FROM inbox WHERE done_at IS NOT NULL").fetch_one(&mut connection).await?;
@@ -256,6 +308,19 @@ async fn report(rate: u32, acknowledged: &mut [Acknowledged], database: &Path) -
         refused.len(),
     );
     Ok(lost == 0 && doubled == 0)
+}
+
+/// Prints what the program took, from the first measured request to the last acknowledgement.
+fn report_usage(usage: &[Usage], lasting: Duration) {
+    let [start, middle, end] = usage else { return };
+    let share = (end.processor.saturating_sub(start.processor)).as_secs_f64() / lasting.as_secs_f64();
+    println!(
+        "  resident memory: {:.0} MiB at the start, {:.0} MiB half way, {:.0} MiB at the end; {:.0} % of a core",
+        start.resident_mib,
+        middle.resident_mib,
+        end.resident_mib,
+        share * 100.0,
+    );
 }
 
 fn find_trigger(body: &Value) -> Option<String> {

@@ -332,6 +332,31 @@ async fn a_log_that_tells_everything_tells_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_does_is_logged_with_its_id() {
+    let mut stage = Stage::new().await;
+    stage.variables.insert("RUST_LOG".to_owned(), "debug".to_owned());
+    let mut server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
+    stage.told(RunId(1)).await;
+    assert!(stage.slack.types(BOB, "/alch disable all dev").await.is_ok());
+    stage.told(RunId(2)).await;
+    server.process.terminate();
+    assert!(server.process.exit().await.success());
+    let log = server.process.stderr();
+    let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    // The SDK logs each call at length, in a span of its own inside the run's.
+    let runs_that_called = |operation: &str| -> BTreeSet<Option<String>> {
+        let spans = lines.iter().filter_map(|line| line["spans"].as_array());
+        let of_it = spans.filter(|spans| spans.iter().any(|span| span["rpc.method"] == operation));
+        of_it.map(|spans| spans.iter().find_map(|span| Some(span["run.id"].as_str()?.to_owned()))).collect()
+    };
+    let runs = |ids: &[u64]| -> BTreeSet<_> { ids.iter().map(|id| Some(format!("R-{id}"))).collect() };
+    assert_eq!(runs_that_called("EnableRule"), runs(&[1]));
+    assert_eq!(runs_that_called("DisableRule"), runs(&[2]));
+    assert_eq!(runs_that_called("GetMetricData"), runs(&[1, 2]), "both look at what flows");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn production_is_refused_to_those_without_a_role_and_nothing_is_changed_there() {
     let mut stage = Stage::new().await;
     for role in ["OPERATOR", "RESPONDER"] {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::execute::Engine;
 use super::later;
@@ -38,10 +39,13 @@ impl Engine {
                 match inner.replica.claim(now).await {
                     Ok(Some(claim)) => {
                         let (engine, stop) = (self.clone(), stop.clone());
-                        driven.spawn(async move {
+                        // Of the highest level: a quieter log must not lose the ids of what it still says.
+                        let span = tracing::error_span!("run", run.id = %claim.run, replica = %claim.owner);
+                        let driving = async move {
                             let _active = active;
                             engine.drive(claim, stop).await;
-                        });
+                        };
+                        driven.spawn(driving.instrument(span));
                     }
                     Ok(None) => break,
                     Err(error) => {
