@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Secrets, Transport, Variables};
 use crate::control;
 use crate::domain::{Origin, Outcome, Run, SlackPlace};
-use crate::engine::Engine;
+use crate::engine::{Engine, JournalsKept};
 use crate::requests::Requests;
 use crate::sam::Sam;
 use crate::slack::client::{CallCounters, SlackClient};
@@ -31,7 +31,7 @@ use crate::slack::socket::{Patience, Socket};
 use crate::slack::verify::SigningSecrets;
 use crate::slack::view::{self, Charted, ViewContext};
 use crate::step_up::StepUp;
-use crate::store::{Replica, Store, sqlite_path};
+use crate::store::{AuditKeys, Replica, Store, sqlite_path};
 use crate::web::{self, Readiness};
 
 /// How long a stop lets the outbox tell what is left.
@@ -47,6 +47,8 @@ pub struct App {
     database: Option<PathBuf>,
     store: Store,
     engine: Engine,
+    /// For how long journals are kept; for ever when not said.
+    kept: Option<JournalsKept>,
     requests: Requests,
     slack: Option<SlackSide>,
     readiness: Readiness,
@@ -109,11 +111,13 @@ impl App {
         let wanted: Vec<String> = config.environments.keys().map(|name| format!("aws.{name}")).collect();
         let channel = config.slack.channel.clone();
         let step_up = secrets.step_up_key.clone().map(StepUp::new);
+        let keys = secrets.audit_key.as_ref().map(AuditKeys::read);
+        let kept = config.store.kept().zip(keys).map(|(lasting, keys)| JournalsKept { lasting, keys });
         let requests = Requests::new(config, engine.clone(), people, step_up);
         let readiness =
             Readiness::new(store.clone(), wanted.into_iter().chain(slack.is_some().then(|| "slack".to_owned())));
         let database = sqlite_path(url);
-        Ok(Self { database, store, engine, requests, slack, readiness, registry, clock, channel })
+        Ok(Self { database, store, engine, kept, requests, slack, readiness, registry, clock, channel })
     }
 
     /// The engine.
@@ -152,6 +156,8 @@ impl App {
             loops.spawn(async move { requests.run(token).await });
             let (engine, token) = (self.engine.clone(), inner.clone());
             loops.spawn(async move { engine.keep_soaks(token).await });
+            let (engine, kept, token) = (self.engine.clone(), self.kept.clone(), inner.clone());
+            loops.spawn(async move { engine.keep_to_retention(kept, token).await });
             for place in self.engine.places() {
                 let (aws, token) = (place.aws.clone(), inner.clone());
                 loops.spawn(async move { token.run_until_cancelled(aws.keep_ready()).await });

@@ -60,7 +60,7 @@ async fn a_copy_of_a_database_that_is_written_to_is_whole() {
         assert_eq!(done.code, Some(0), "{done:?}");
         assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
         let store = Store::open(&format!("sqlite:{}", copy.display())).await.unwrap();
-        let chain = store.check_chain().await.unwrap();
+        let chain = store.check_chain(None).await.unwrap();
         assert_eq!(chain.problems, Vec::<String>::new());
         assert!(chain.events > u64::try_from(grown).unwrap(), "{chain:?}");
         let (run, hash) = chain.head.unwrap();

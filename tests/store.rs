@@ -11,11 +11,14 @@ use std::collections::BTreeSet;
 
 use alch::clock::Clock;
 use alch::domain::{Actor, Command, Event, Hold, HoldKind, Origin, Outcome, PlanDigest, RunId, Subject};
+use alch::journal::{AuditKeys, Removed};
 use alch::step_up::Shown;
 use alch::store::{
-    AuditScope, FactorRun, HoldChange, LockOutcome, NewHold, NewRun, Put, Replica, SlackMessage, Store, StoreError,
+    AuditScope, FactorRun, HoldChange, LockOutcome, NewHold, NewRun, Put, Replica, Retention, SlackMessage, Store,
+    StoreError,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde_json::json;
 
 /// Runs the story on a new database of each kind.
@@ -547,7 +550,7 @@ async fn the_database_of_an_earlier_release_is_brought_up_to_date_with_all_that_
     for url in urls {
         first_schema(&url).await;
         let early = Store::open_read_only(&url).await.unwrap_err();
-        assert!(matches!(early, StoreError::OtherSchema { found: 1, known: 4 }), "{early}");
+        assert!(matches!(early, StoreError::OtherSchema { found: 1, known: 5 }), "{early}");
         let store = Store::open(&url).await.unwrap();
         assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
         assert_eq!(store.live_runs("dev").await.unwrap(), [RunId(1)]);
@@ -578,7 +581,7 @@ async fn who_only_reads_reads_beside_whoever_writes_and_can_write_nothing() {
         assert_eq!(lines(late).await, [(1, 2), (1, 3), (3, 2), (3, 3)]);
         let page = reader.journal_lines(all, None).await.unwrap();
         assert_eq!(reader.journal_lines(all, page.get(4)).await.unwrap(), page[5..]);
-        let report = reader.check_chain().await.unwrap();
+        let report = reader.check_chain(None).await.unwrap();
         assert_eq!((report.runs, report.events, report.problems), (3, 9, Vec::new()));
         let first = store.journal(RunId(3)).await.unwrap().swap_remove(0);
         assert_eq!(report.head, Some((RunId(3), first.hash)));
@@ -586,7 +589,7 @@ async fn who_only_reads_reads_beside_whoever_writes_and_can_write_nothing() {
         let new = NewRun { requested: &requested, environment: "dev", driven: true, inbox_key: None };
         reader.create_run(new, at(1)).await.unwrap_err();
         store.signal(RunId(3), &[Event::Locked], at(61)).await.unwrap();
-        assert_eq!(reader.check_chain().await.unwrap().events, 10);
+        assert_eq!(reader.check_chain(None).await.unwrap().events, 10);
         reader.close().await;
     })
     .await;
@@ -679,6 +682,179 @@ async fn an_environment_is_given_back_by_its_holder_only() {
         assert_eq!(store.holder("dev").await.unwrap().map(|held| held.run), Some(holder));
         store.give_back("dev", holder).await.unwrap();
         assert_eq!(store.holder("dev").await.unwrap(), None);
+    })
+    .await;
+}
+
+const DAY: i64 = 86_400;
+/// Journals are kept for a hundred days, and the newest change of an environment for ever.
+const KEPT: Retention = Retention { kept: SignedDuration::from_hours(100 * 24), changes: 1 };
+
+fn keys() -> AuditKeys {
+    AuditKeys::read(&SecretString::from("a key that only this test knows of!"))
+}
+
+fn changed() -> Event {
+    Event::RulesDisabled { rules: Vec::new(), elapsed_ms: 60, verified: true }
+}
+
+/// A run that is over in every respect.
+async fn over(store: &Store, environment: &str, events: &[Event], now: Timestamp) -> RunId {
+    let requested = requested(environment);
+    let new = NewRun { requested: &requested, environment, driven: false, inbox_key: None };
+    let run = store.create_run(new, now).await.unwrap();
+    let newest = store.signal(run, &[events, &[ended()]].concat(), now).await.unwrap().pop().unwrap();
+    // An end asks for a last look, which finds nothing to do.
+    let claim = a_replica(store).claim(now).await.unwrap().unwrap();
+    store.retire(&claim, newest.seq).await.unwrap();
+    store.mark_projected(run, newest.seq).await.unwrap();
+    run
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn journals_whose_time_is_over_are_removed_and_the_chain_goes_on_behind_them() {
+    on_each_database(async |store, url| {
+        let looks = over(store, "dev", &[], at(0)).await;
+        let change = over(store, "dev", &[changed()], at(1)).await;
+        let later = over(store, "prod", &[], at(2)).await;
+        let newest_change = over(store, "dev", &[changed()], at(3)).await;
+        let last = over(store, "dev", &[], at(50 * DAY)).await;
+        let now = at(101 * DAY);
+        assert_eq!(store.outlived(KEPT, now).await.unwrap(), [], "by the newest run it is only the fiftieth day");
+        over(store, "prod", &[], at(101 * DAY)).await;
+        assert_eq!(store.outlived(KEPT, at(99 * DAY)).await.unwrap(), [], "by the clock it is only the 99th day");
+        let outlived = store.outlived(KEPT, now).await.unwrap();
+        assert_eq!(outlived, [looks, change, later], "{newest_change} is the newest change of dev, {last} is younger");
+
+        let kept = store.journal(newest_change).await.unwrap();
+        let hash = store.journal(later).await.unwrap().swap_remove(0).hash;
+        assert_eq!(store.remove_journals(&outlived[..1], &keys(), now).await.unwrap(), 1);
+        assert_eq!(store.remove_journals(&outlived, &keys(), now).await.unwrap(), 2, "what is gone is gone");
+        assert_eq!(store.outlived(KEPT, now).await.unwrap(), []);
+        for run in outlived {
+            assert_eq!(store.journal(run).await.unwrap(), []);
+            assert!(store.run(run).await.unwrap().is_none());
+        }
+        let stretch = Removed { first: looks, last: later, hash, events: 7, at: now };
+        assert_eq!(store.removal_of(change).await.unwrap().as_ref(), Some(&stretch));
+        assert_eq!(store.removal_of(newest_change).await.unwrap(), None);
+        assert_eq!(store.journal(newest_change).await.unwrap(), kept);
+
+        let reader = Store::open_read_only(url).await.unwrap();
+        let report = reader.check_chain(Some(&keys())).await.unwrap();
+        assert_eq!((report.runs, report.removed, report.problems), (3, vec![stretch], Vec::new()));
+        let unknown = reader.check_chain(None).await.unwrap().problems;
+        assert_eq!(
+            unknown,
+            ["R-1 to R-3: were removed, and without AUDIT_KEY it is not known whether Alch has signed that"]
+        );
+        reader.close().await;
+        assert_eq!(new_run(store, "dev", now).await, RunId(7), "a number is never given twice");
+        assert_eq!(store.check_chain(Some(&keys())).await.unwrap().problems, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_there_is_still_to_do_for_is_kept_however_old() {
+    on_each_database(async |store, _| {
+        let live = new_run(store, "dev", at(0)).await;
+        store.signal(live, &[Event::Locked], at(0)).await.unwrap();
+        let claim = a_replica(store).claim(at(0)).await.unwrap().unwrap();
+        store.put_back(&claim, 2, at(400 * DAY)).await.unwrap();
+        let untold = over(store, "dev", &[], at(1)).await;
+        store.signal(untold, &[Event::Discarded { change_sets: Vec::new(), problem: None }], at(1)).await.unwrap();
+        let freeze = HoldChange::Held(hold("ada", None));
+        let held = change_hold(store, freeze, None, None, at(2)).await.unwrap();
+        let seq = store.journal(held).await.unwrap().pop().unwrap().seq;
+        store.mark_projected(held, seq).await.unwrap();
+        let spoken_of_lately = over(store, "dev", &[], at(3)).await;
+        let newest = store.signal(spoken_of_lately, &[Event::Locked], at(150 * DAY)).await.unwrap()[0].seq;
+        store.mark_projected(spoken_of_lately, newest).await.unwrap();
+        over(store, "prod", &[], at(200 * DAY)).await;
+        let now = at(200 * DAY);
+        assert_eq!(store.outlived(KEPT, now).await.unwrap(), []);
+
+        let over_by_now = over(store, "dev", &[], at(200 * DAY)).await;
+        over(store, "prod", &[], at(400 * DAY)).await;
+        let outlived = store.outlived(KEPT, at(400 * DAY)).await.unwrap();
+        assert!(outlived.ends_with(&[over_by_now]) && outlived.contains(&spoken_of_lately), "{outlived:?}");
+        // Somebody comes in between the look and the removal.
+        store.signal(over_by_now, &[Event::Locked], at(400 * DAY)).await.unwrap();
+        assert_eq!(store.remove_journals(&[live, untold, over_by_now], &keys(), at(400 * DAY)).await.unwrap(), 0);
+        assert_eq!(store.verify_chain().await.unwrap(), Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_removes_a_journal_without_the_key_is_found() {
+    let tampers = [
+        ("UPDATE removed SET last_run = 3", "no key of AUDIT_KEY has signed that"),
+        ("UPDATE removed SET hash = (SELECT hash FROM events WHERE run_id = 3 AND seq = 1)", "no key of AUDIT_KEY"),
+        ("UPDATE removed SET events = 1", "no key of AUDIT_KEY has signed that"),
+        ("UPDATE removed SET signature = ''", "no key of AUDIT_KEY has signed that"),
+        ("DELETE FROM removed", "runs are missing"),
+        ("DELETE FROM events WHERE run_id = 3", "runs are missing"),
+        ("DELETE FROM events WHERE run_id = 4", "the newest runs"),
+        (
+            "INSERT INTO removed (first_run, last_run, hash, events, removed_at, signature)
+             SELECT 4, 4, hash, 2, removed_at, signature FROM removed",
+            "R-4 to R-4: are said to be removed, and are there",
+        ),
+    ];
+    for (tamper, found) in tampers {
+        on_each_database(async |store, url| {
+            for day in 0..4 {
+                over(store, "dev", &[], at(day * DAY)).await;
+            }
+            store.remove_journals(&[RunId(1), RunId(2)], &keys(), at(200 * DAY)).await.unwrap();
+            assert_eq!(store.check_chain(Some(&keys())).await.unwrap().problems, Vec::<String>::new());
+            execute(url, tamper).await;
+            let problems = store.check_chain(Some(&keys())).await.unwrap().problems.join("; ");
+            assert!(problems.contains(found), "{tamper}: {problems:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_has_tampered_with_is_not_removed() {
+    let tampers = [
+        "UPDATE events SET body = '{\"kind\":\"locked\" }' WHERE run_id = 3 AND seq = 2",
+        "DELETE FROM events WHERE run_id = 3 AND seq = 2",
+        "DELETE FROM events WHERE run_id = 3 AND seq = 1",
+        "UPDATE removed SET events = 1",
+    ];
+    for tamper in tampers {
+        on_each_database(async |store, url| {
+            for day in 0..4 {
+                over(store, "dev", &[], at(day * DAY)).await;
+            }
+            store.remove_journals(&[RunId(1)], &keys(), at(200 * DAY)).await.unwrap();
+            execute(url, tamper).await;
+            let refused = store.remove_journals(&[RunId(2), RunId(3)], &keys(), at(200 * DAY)).await.unwrap_err();
+            assert!(matches!(refused, StoreError::Broken(_)), "{tamper}: {refused}");
+            assert_eq!(store.journal(RunId(2)).await.unwrap().len(), 2, "{tamper}: it is all or nothing");
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_were_settled_long_ago_are_forgotten() {
+    on_each_database(async |store, _| {
+        let me = a_replica(store);
+        for key in ["settled", "lately", "open"] {
+            me.put_request(key, &json!({}), at(0)).await.unwrap();
+        }
+        store.settle_request("settled", at(0)).await.unwrap();
+        store.settle_request("lately", at(10)).await.unwrap();
+        assert!(store.forget_requests(at(10)).await.unwrap());
+        assert!(!store.forget_requests(at(10)).await.unwrap());
+        assert_eq!(me.put_request("settled", &json!({}), at(20)).await.unwrap(), Put::New);
+        assert_eq!(me.put_request("lately", &json!({}), at(20)).await.unwrap(), Put::Repeated);
+        assert_eq!(me.put_request("open", &json!({}), at(20)).await.unwrap(), Put::Repeated);
     })
     .await;
 }

@@ -11,7 +11,7 @@ use crate::sam::refused;
 /// The shortest and the longest time that `sam` may take: temporary credentials of a role last an hour at most.
 const TIMEOUT: (SignedDuration, SignedDuration) = (SignedDuration::from_mins(1), SignedDuration::from_mins(55));
 /// Variables that begin so are never passed on: Alch sets the former itself, and the others are its own.
-const OWN_VARIABLES: [&str; 6] = ["AWS_", "SAM_", "SLACK_", "ALCH_", "DATABASE_URL", "STEP_UP_KEY"];
+const OWN_VARIABLES: [&str; 7] = ["AWS_", "SAM_", "SLACK_", "ALCH_", "DATABASE_URL", "STEP_UP_KEY", "AUDIT_KEY"];
 
 /// Notes what is wrong with it.
 pub(super) fn check(deploy: &Deploy, at: &KeyPath, findings: &mut Findings) {

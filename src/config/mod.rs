@@ -184,7 +184,7 @@ impl Config {
 
     fn check(&self, findings: &mut Findings) {
         self.server.check(findings);
-        self.store.check(findings);
+        self.store.check(&self.environments, findings);
         self.slack.check(findings);
         self.limits.check(findings);
         environments::check(&self.environments, findings);

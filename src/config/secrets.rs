@@ -21,9 +21,12 @@ pub struct Secrets {
     pub database_url: SecretString,
     /// `STEP_UP_KEY`: what people's second factors are kept under. Needed where approvals ask for one.
     pub step_up_key: Option<SecretString>,
+    /// `AUDIT_KEY`: what stands for removed journals is signed with it. Several, separated by commas, while it is changed: the
+    /// newest first. Needed where `store.retention_days` is set.
+    pub audit_key: Option<SecretString>,
 }
 
-/// The shortest key that keeps second factors.
+/// The shortest key that keeps second factors, or signs.
 const MIN_KEY_CHARS: usize = 32;
 
 impl Secrets {
@@ -52,12 +55,24 @@ impl Secrets {
             |text| text.trim().chars().count() >= MIN_KEY_CHARS,
             "It has 32 characters at least; `openssl rand -base64 48` makes one.",
         );
+        let audit_key = read(
+            "AUDIT_KEY",
+            |text| text.split(',').all(|key| key.trim().chars().count() >= MIN_KEY_CHARS),
+            "It has 32 characters at least, and so has each of several that are separated by commas; `openssl rand -hex 32` \
+             makes one.",
+        );
         if let Some(name) = config.and_then(steps_up).filter(|_| step_up_key.is_none()) {
             let problem = format!("it is not set, and environments.{name}.approvals.step_up is \"totp\"");
             let mend = "Set 32 random characters at least, and keep them: without them every second factor is lost.";
             errors.push(variable_error("STEP_UP_KEY", &problem, mend));
         }
-        Some(Self { slack_signing_secret, slack_bot_token, slack_app_token, database_url, step_up_key })
+        if config.is_some_and(|config| config.store.retention_days.is_some()) && audit_key.is_none() {
+            let problem = "it is not set, and store.retention_days is";
+            let mend = "Set 32 random characters at least, and keep them: without them nobody can tell later whether journals \
+                        were removed by Alch.";
+            errors.push(variable_error("AUDIT_KEY", problem, mend));
+        }
+        Some(Self { slack_signing_secret, slack_bot_token, slack_app_token, database_url, step_up_key, audit_key })
     }
 }
 
@@ -135,6 +150,7 @@ fn by_name(path: &KeyPath) -> Option<&'static str> {
         "app_token" => Some("SLACK_APP_TOKEN"),
         "database_url" | "password" => Some("DATABASE_URL"),
         "step_up_key" => Some("STEP_UP_KEY"),
+        "audit_key" => Some("AUDIT_KEY"),
         _ => None,
     }
 }

@@ -453,6 +453,37 @@ window = { zone = "UTC", allow = [{ days = ["sat"] }], blackout = [2026-12-26, {
 }
 
 #[test]
+fn journals_are_kept_for_as_long_as_safeguards_look_back_and_removed_by_who_has_a_key() {
+    let key = "0123456789abcdefghijklmnopqrstuv";
+    let text = with_production("promote_from = \"dev\"\nsafeguards = { soak = \"24h\", rehearsal = \"720h\" }");
+    let kept = |days: &str, key: &str| {
+        Config::parse(&text, "a.toml", &variables(&[("ALCH__STORE__RETENTION_DAYS", days), ("AUDIT_KEY", key)]))
+    };
+    let (config, secrets) = kept("60", key).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(config.store.kept(), Some(SignedDuration::from_hours(60 * 24)));
+    assert!(!format!("{secrets:?}").contains(key));
+    kept("60", &format!("{key}X, {key}")).unwrap_or_else(|e| panic!("{e}"));
+    for (days, key, problem) in [
+        (
+            "59",
+            key,
+            "store.retention_days: safeguards look further back, or people still talk of them. Write 60 at least",
+        ),
+        ("0", key, "Write 60 at least"),
+        ("36501", key, "store.retention_days: this is no time"),
+        ("-1", key, "store.retention_days"),
+        ("60", "", "AUDIT_KEY: it is not set, and store.retention_days is"),
+        ("60", "too short for a key", "AUDIT_KEY: the value does not look right"),
+        ("60", "0123456789abcdefghijklmnopqrstuv,", "AUDIT_KEY: the value does not look right"),
+    ] {
+        let found = kept(days, key).map(drop).unwrap_err().to_string();
+        assert!(found.contains(problem) && !found.contains("too short"), "{days}: {found}");
+    }
+    let (config, _) = Config::parse(&text, "a.toml", &Variables::new()).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(config.store.kept(), None, "for ever");
+}
+
+#[test]
 fn versions_come_from_an_environment_with_the_same_rules() {
     let text = with_production("promote_from = \"dev\"");
     assert!(Config::parse(&text, "a.toml", &Variables::new()).is_ok());

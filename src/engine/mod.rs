@@ -21,6 +21,7 @@ mod next;
 mod prepare;
 mod publish;
 mod resend;
+mod retention;
 mod scheduler;
 mod smoke;
 mod soak;
@@ -34,6 +35,7 @@ pub use execute::{Engine, Place};
 pub use meter::Meter;
 pub use next::{Next, next};
 pub use prepare::{Preview, PreviewError};
+pub use retention::JournalsKept;
 
 /// A time after `at`. What would lie beyond the end of time is its end.
 fn later(at: Timestamp, by: SignedDuration) -> Timestamp {

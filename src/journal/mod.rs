@@ -1,9 +1,13 @@
 //! The hash chain of the journal: what makes an edit, a deletion or a reorder show. Pure; the rows are the store's.
 
+mod removed;
+
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::domain::RunId;
+
+pub use removed::{AuditKeys, Removed};
 
 /// The hash of an event: over the hash before it and everything that is stored of it.
 ///

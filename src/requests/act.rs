@@ -72,7 +72,11 @@ impl Requests {
 
     pub(super) async fn act(&self, asked: Asked) -> Result<Response, StoreError> {
         if let (Some(run), None) = (asked.command.run(), &asked.about) {
-            let text = format!("There is no run {run}. See `{} runs`.", self.0.house.command_word);
+            let what = match self.0.engine.store().removal_of(run).await? {
+                Some(_) => format!("The journal of {run} was removed when its time was over (`store.retention_days`)."),
+                None => format!("There is no run {run}."),
+            };
+            let text = format!("{what} See `{} runs`.", self.0.house.command_word);
             return Ok(Response::Refuse(view::refusal(&text)));
         }
         let environment = match &asked.command {

@@ -109,6 +109,7 @@ impl Emulators {
             database_url: database_url.into(),
             // Long enough, and nobody's secret.
             step_up_key: Some(SecretString::from("sandbox-step-up-key-of-32-or-more-characters")),
+            audit_key: Some(SecretString::from("sandbox-audit-key-of-32-or-more-characters")),
         }
     }
 }

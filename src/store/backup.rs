@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use sqlx::any::AnyPoolOptions;
 
 use super::{ACQUIRE_TIMEOUT, ChainReport, Dialect, Result, Store, StoreError, install_drivers, soundness};
+use crate::journal::AuditKeys;
 
 /// A copy, and what is in it.
 #[derive(Clone, Debug)]
@@ -23,11 +24,11 @@ pub struct Backup {
 
 impl Store {
     /// Copies the database into a new file that only its owner may read. It appears under its name when it is whole, checked
-    /// and on the disk; what fails leaves nothing behind. Does not keep writers waiting.
+    /// and on the disk; what fails leaves nothing behind. Does not keep writers waiting. `keys` are for [`Store::check_chain`].
     ///
     /// # Errors
     /// When the file is there already or cannot be written, or the copy is not sound. [`StoreError::NoFile`] on PostgreSQL.
-    pub async fn back_up(&self, to: &Path) -> Result<Backup> {
+    pub async fn back_up(&self, to: &Path, keys: Option<&AuditKeys>) -> Result<Backup> {
         if self.dialect != Dialect::Sqlite {
             return Err(StoreError::NoFile);
         }
@@ -42,7 +43,7 @@ impl Store {
         let draft = Draft::beside(&to).map_err(failed(&to))?;
         let name = draft.0.to_str().ok_or_else(|| failed(&to)(ErrorKind::InvalidFilename.into()))?;
         sqlx::query("VACUUM INTO $1").bind(name.to_owned()).execute(&self.reads).await?;
-        let chain = check(&draft.0).await?;
+        let chain = check(&draft.0, keys).await?;
         let file = File::open(&draft.0).map_err(failed(&draft.0))?;
         file.sync_all().map_err(failed(&draft.0))?;
         let bytes = file.metadata().map_err(failed(&draft.0))?.len();
@@ -55,7 +56,7 @@ impl Store {
 }
 
 /// Whether the copy is what SQLite makes, and its chain. Nobody else has it, so it is opened without files beside it.
-async fn check(copy: &Path) -> Result<ChainReport> {
+async fn check(copy: &Path, keys: Option<&AuditKeys>) -> Result<ChainReport> {
     install_drivers();
     let url = format!("sqlite://{}?mode=ro&immutable=1", copy.display());
     let pool = AnyPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).max_connections(1).connect(&url).await?;
@@ -66,7 +67,7 @@ async fn check(copy: &Path) -> Result<ChainReport> {
             return Err(StoreError::Damaged { path: Some(copy.to_owned()), what: said });
         }
         store.confirm_schema().await?;
-        store.check_chain().await
+        store.check_chain(keys).await
     };
     let checked = checked.await;
     store.close().await;

@@ -12,6 +12,10 @@ use crate::journal::link;
 const SELECT_JOURNAL: &str =
     "SELECT run_id, seq, at, body, hash FROM events WHERE run_id = $1 AND seq > $2 ORDER BY seq";
 
+/// Whether a run has changed something.
+pub(super) const CHANGED: &str = "EXISTS (SELECT 1 FROM events
+    WHERE events.run_id = runs.id AND events.kind IN ('applied', 'effected', 'rules_disabled'))";
+
 /// Where the journal of a run ends, and who drives the run.
 struct Head {
     seq: i64,
@@ -278,15 +282,12 @@ impl Store {
     /// # Errors
     /// As [`Store::journal`].
     pub async fn recent_changes(&self, environment: &str, limit: i64) -> Result<Vec<Run>> {
-        let rows = sqlx::query(
-            "SELECT id FROM runs WHERE environment = $1 AND EXISTS (SELECT 1 FROM events
-                 WHERE events.run_id = runs.id AND events.kind IN ('applied', 'effected', 'rules_disabled'))
-             ORDER BY id DESC LIMIT $2",
-        )
-        .bind(environment.to_owned())
-        .bind(limit)
-        .fetch_all(&self.reads)
-        .await?;
+        let select = format!("SELECT id FROM runs WHERE environment = $1 AND {CHANGED} ORDER BY id DESC LIMIT $2");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(select))
+            .bind(environment.to_owned())
+            .bind(limit)
+            .fetch_all(&self.reads)
+            .await?;
         let mut runs = Vec::with_capacity(rows.len());
         for row in rows {
             runs.extend(self.run(RunId(row.try_get("id")?)).await?);

@@ -15,6 +15,7 @@ mod listen;
 mod locks;
 mod queue;
 mod replica;
+mod retention;
 mod slack;
 mod soundness;
 mod step_up;
@@ -40,6 +41,9 @@ pub use journal::{NewRun, Pulse};
 pub use locks::{Holder, LockOutcome};
 pub use queue::Claim;
 pub use replica::{Duty, Replica, Standing, Tenure};
+pub use retention::Retention;
+
+pub use crate::journal::{AuditKeys, Removed};
 pub use slack::SlackMessage;
 pub use step_up::FactorRun;
 
@@ -99,6 +103,9 @@ pub enum StoreError {
         /// The newest that this version knows.
         known: i64,
     },
+    /// The journal is not what was recorded, so nothing of it is removed.
+    #[error("no journal is removed: {0}. `alch audit verify` tells more")]
+    Broken(String),
     /// The migrations do not fit.
     #[error("the database's schema does not fit this version of alch: {0}")]
     Schema(#[from] sqlx::migrate::MigrateError),
@@ -167,6 +174,14 @@ enum Dialect {
 }
 
 impl Dialect {
+    /// The statement that begins a transaction that sees the database as it is at one moment.
+    fn begin_snapshot(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN",
+            Self::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+
     /// The statement that begins a transaction that writes.
     fn begin(self) -> &'static str {
         match self {
@@ -316,11 +331,16 @@ impl Store {
     }
 
     /// A select whose rows are locked until the transaction's end. SQLite's transaction holds the whole database already.
-    fn locking(&self, select: &'static str, clause: &'static str) -> sqlx::AssertSqlSafe<String> {
+    fn locking(&self, select: &str, clause: &str) -> sqlx::AssertSqlSafe<String> {
         sqlx::AssertSqlSafe(match self.dialect {
             Dialect::Sqlite => select.replace("{lock}", ""),
             Dialect::Postgres => select.replace("{lock}", clause),
         })
+    }
+
+    /// Begins a transaction that sees the database as it is at one moment.
+    async fn begin_snapshot(&self) -> Result<Transaction<'static, Any>> {
+        begin(&self.reads, self.dialect.begin_snapshot()).await
     }
 
     /// A statement that asks what time it is by the database's clock, which all its processes share.
@@ -418,6 +438,7 @@ fn migrator() -> Migrator {
         migration(2, "holds", include_str!("../../migrations/0002_holds.sql")),
         migration(3, "step_up", include_str!("../../migrations/0003_step_up.sql")),
         migration(4, "replicas", include_str!("../../migrations/0004_replicas.sql")),
+        migration(5, "retention", include_str!("../../migrations/0005_retention.sql")),
     ])
 }
 

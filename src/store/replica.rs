@@ -32,17 +32,20 @@ pub enum Duty {
     Telling,
     /// Verifying where versions soak.
     Soaks,
+    /// Removing what is kept no longer.
+    Retention,
 }
 
 impl Duty {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Telling, Self::Soaks];
+    pub const ALL: [Self; 3] = [Self::Telling, Self::Soaks, Self::Retention];
 
     /// Its name.
     pub fn word(self) -> &'static str {
         match self {
             Self::Telling => "telling",
             Self::Soaks => "soaks",
+            Self::Retention => "retention",
         }
     }
 }

@@ -11,9 +11,9 @@ use super::{load, say};
 use crate::audit;
 use crate::cli::{AuditArgs, AuditCommand, AuditWriting, ConfigArgs};
 use crate::clock::Clock;
-use crate::config::{Config, Variables};
+use crate::config::{Config, Secrets, Variables};
 use crate::domain::AuditFormat;
-use crate::store::{AuditScope, ChainReport, Store};
+use crate::store::{AuditKeys, AuditScope, ChainReport, Removed, Store};
 
 pub(super) async fn audit(args: &AuditArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
     match &args.instead {
@@ -22,14 +22,14 @@ pub(super) async fn audit(args: &AuditArgs, variables: &Variables) -> anyhow::Re
     }
 }
 
-async fn open(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<(Config, Store)> {
+async fn open(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<(Config, Secrets, Store)> {
     let (config, secrets) = load(args, variables)?;
     let store = Store::open_read_only(secrets.database_url.expose_secret()).await;
-    Ok((config, store.context("cannot open the database")?))
+    Ok((config, secrets, store.context("cannot open the database")?))
 }
 
 async fn print(args: &AuditArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
-    let (config, store) = open(&args.config, variables).await?;
+    let (config, _, store) = open(&args.config, variables).await?;
     if let Some(name) = args.environment.as_deref().filter(|name| !config.environments.contains_key(*name)) {
         let known: Vec<&str> = config.environments.keys().map(String::as_str).collect();
         anyhow::bail!("there is no environment `{name}` in the configuration; it has {}", known.join(", "));
@@ -70,20 +70,29 @@ async fn write(
 }
 
 async fn verify(args: &ConfigArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
-    let (_, store) = open(args, variables).await?;
-    let ChainReport { runs, events, head, problems } = store.check_chain().await?;
-    say(format_args!("Checked {events} events of {runs} runs."));
-    if let Some((run, hash)) = head {
-        say(format_args!("Head: {run} {hash}"));
-    }
-    for problem in &problems {
-        say(format_args!("FAIL  {problem}"));
-    }
+    let (_, secrets, store) = open(args, variables).await?;
+    let chain = store.check_chain(secrets.audit_key.as_ref().map(AuditKeys::read).as_ref()).await?;
+    say(format_args!("Checked {} events of {} runs.", chain.events, chain.runs));
+    say_chain(&chain);
+    let problems = chain.problems;
     if problems.is_empty() {
         say("The hash chain holds: nothing was edited, deleted or reordered.");
         Ok(ExitCode::SUCCESS)
     } else {
         say("The hash chain is broken: the journal is not what was recorded.");
         Ok(ExitCode::FAILURE)
+    }
+}
+
+/// Says where the chain ends, what was removed of it, and what does not fit.
+pub(super) fn say_chain(chain: &ChainReport) {
+    if let Some((run, hash)) = &chain.head {
+        say(format_args!("Head: {run} {hash}"));
+    }
+    for Removed { first, last, events, at, .. } in &chain.removed {
+        say(format_args!("Removed, their time being over: {first} to {last}, {events} events, the last at {at}"));
+    }
+    for problem in &chain.problems {
+        say(format_args!("FAIL  {problem}"));
     }
 }

@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 
+use super::audit::say_chain;
 use super::{load, say};
 use crate::cli::BackupArgs;
 use crate::clock::Clock;
 use crate::config::Variables;
-use crate::store::{Backup, ChainReport, Store, sqlite_path};
+use crate::store::{AuditKeys, Backup, Store, sqlite_path};
 
 pub(super) async fn backup(args: BackupArgs, variables: &Variables) -> anyhow::Result<ExitCode> {
     let (_, secrets) = load(&args.config, variables)?;
@@ -25,18 +26,13 @@ pub(super) async fn backup(args: BackupArgs, variables: &Variables) -> anyhow::R
     };
     let to = target(args.to, &database, Clock::system().now());
     let store = Store::open_read_only(url).await.context("cannot open the database")?;
-    let copied = store.back_up(&to).await;
+    let keys = secrets.audit_key.as_ref().map(AuditKeys::read);
+    let copied = store.back_up(&to, keys.as_ref()).await;
     store.close().await;
     let Backup { path, bytes, chain } = copied.context("there is no backup")?;
-    let ChainReport { runs, events, head, problems } = chain;
-    say(format_args!("{}: {bytes} bytes, {events} events of {runs} runs.", path.display()));
-    if let Some((run, hash)) = head {
-        say(format_args!("Head: {run} {hash}"));
-    }
-    for problem in &problems {
-        say(format_args!("FAIL  {problem}"));
-    }
-    if problems.is_empty() {
+    say(format_args!("{}: {bytes} bytes, {} events of {} runs.", path.display(), chain.events, chain.runs));
+    say_chain(&chain);
+    if chain.problems.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     say("The copy is what the database is, and its hash chain is broken: the journal is not what was recorded.");

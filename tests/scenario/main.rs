@@ -19,6 +19,7 @@ mod permissions;
 mod production;
 mod record;
 mod replay;
+mod retention;
 mod rollback;
 mod sam;
 mod sessions;

@@ -10,6 +10,7 @@ use alch::clock::Clock;
 use alch::config::{Config, Transport, Variables};
 use alch::domain::{Environment, Recorded, Run, RunId};
 use alch::engine::Engine;
+use alch::journal::AuditKeys;
 use alch::requests::Requests;
 use alch::sandbox::Emulators;
 use alch::sandbox::aws::{Outcome as CallOutcome, Pace, RuleState, World as Aws};
@@ -236,6 +237,10 @@ impl World {
         self.bot.as_ref().expect("the bot runs")
     }
 
+    pub fn engine(&self) -> &Engine {
+        &self.bot.as_ref().expect("the bot runs").engine
+    }
+
     pub fn store(&self) -> &Store {
         &self.bot().store
     }
@@ -455,9 +460,9 @@ impl World {
     fn refuse_leaks(&self) {
         let secrets = self.emulators.secrets(self.database.clone());
         let slack = [secrets.slack_signing_secret, secrets.slack_bot_token, secrets.slack_app_token];
-        let all: Vec<_> = slack.into_iter().chain([secrets.step_up_key]).flatten().collect();
+        let all: Vec<_> = slack.into_iter().chain([secrets.step_up_key, secrets.audit_key]).flatten().collect();
         let all: Vec<&str> = all.iter().map(ExposeSecret::expose_secret).collect();
-        assert_eq!(all.len(), 4);
+        assert_eq!(all.len(), 5);
         let told = leaks::told(&self.slack);
         let kept = leaks::database_bytes(&self.database);
         assert!(!kept.is_empty() || !self.database.starts_with("sqlite:"), "the database is looked at");
@@ -473,7 +478,8 @@ impl World {
         for environment in self.config.environments.keys() {
             assert_eq!(self.store().holder(environment).await.unwrap(), None, "{environment} is left locked");
         }
-        assert_eq!(self.store().verify_chain().await.unwrap(), Vec::<String>::new());
+        let keys = self.emulators.secrets(self.database.clone()).audit_key.as_ref().map(AuditKeys::read);
+        assert_eq!(self.store().check_chain(keys.as_ref()).await.unwrap().problems, Vec::<String>::new());
         assert!(self.aws.unknown_calls().is_empty(), "{:?}", self.aws.unknown_calls());
         assert!(self.slack.unspent_failures().is_empty(), "{:?}", self.slack.unspent_failures());
         self.refuse_leaks();
