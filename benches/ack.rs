@@ -7,11 +7,10 @@
 //! share the processor with the program. Some requests are sent twice, byte by byte. The program is killed right after the last
 //! acknowledgement, so that what is counted in the database is what survives.
 
+mod program;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::thread;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use alch::clock::Clock;
@@ -19,13 +18,14 @@ use alch::config::{Config, Variables};
 use alch::sandbox::Emulators;
 use alch::sandbox::aws::Pace;
 use alch::sandbox::slack::signature;
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use program::{Bot, Usage};
 use serde_json::Value;
 use sqlx::Connection as _;
 use tokio::net::TcpListener;
@@ -44,8 +44,6 @@ const TARGET: Duration = Duration::from_millis(50);
 const REPEATED: u32 = 50;
 /// Slack gives up on a command after three seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Of `/proc/<pid>/stat`: what Linux shows to programs, whatever the kernel's own clock.
-const TICKS_A_SECOND: u32 = 100;
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 
@@ -72,7 +70,7 @@ fn main() -> anyhow::Result<ExitCode> {
         let database = given.unwrap_or(&file);
         let bot = Bot::start(&config, &emulators, database)?;
         let secret = emulators.slack.spec().signing_secret.clone();
-        let load = Load { url: bot.url.clone(), secret, rate, lasting, process: bot.child.id() };
+        let load = Load { url: bot.events_url(), secret, rate, lasting, process: bot.child.id() };
         let driver = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (mut acknowledged, usage) = driver.block_on(load.bring())?;
         drop(bot);
@@ -80,67 +78,6 @@ fn main() -> anyhow::Result<ExitCode> {
         report_usage(&usage, lasting);
     }
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// `alch serve` as a process of its own. Dropping it kills it.
-struct Bot {
-    url: String,
-    child: Child,
-}
-
-impl Bot {
-    fn start(config: &Config, emulators: &Emulators, database: &str) -> anyhow::Result<Self> {
-        let spec = emulators.slack.spec();
-        let mut variables = BTreeMap::from([
-            ("ALCH__SERVER__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-            ("ALCH__LIMITS__PERSON_PER_MINUTE".to_owned(), "0".to_owned()),
-            ("ALCH__LIMITS__WORKSPACE_PER_MINUTE".to_owned(), "0".to_owned()),
-            ("ALCH__SLACK__WORKSPACE".to_owned(), spec.team_id.clone()),
-            ("ALCH__SLACK__CHANNEL".to_owned(), spec.channel.id.clone()),
-            ("SLACK_API_URL".to_owned(), format!("{}/api", emulators.slack_url)),
-            ("SLACK_BOT_TOKEN".to_owned(), spec.bot_token.clone()),
-            ("SLACK_SIGNING_SECRET".to_owned(), spec.signing_secret.clone()),
-            ("DATABASE_URL".to_owned(), database.to_owned()),
-            ("AWS_ENDPOINT_URL".to_owned(), emulators.aws_url.clone()),
-            ("AWS_ACCESS_KEY_ID".to_owned(), "AKIASANDBOX".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY".to_owned(), "sandbox".to_owned()),
-            ("RUST_LOG".to_owned(), "alch=info".to_owned()),
-        ]);
-        for (name, environment) in &config.environments {
-            let key = |setting: &str| format!("ALCH__ENVIRONMENTS__{}__{setting}", name.to_uppercase());
-            variables.extend(environment.account.clone().map(|account| (key("ACCOUNT"), account)));
-            variables.extend(environment.role_arn.clone().map(|role| (key("ROLE_ARN"), role)));
-        }
-        let mut child = Command::new(env!("CARGO_BIN_EXE_alch"))
-            .args(["serve", "--config"])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/alch.toml"))
-            .envs(variables)
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("the program does not start")?;
-        let told = child.stderr.take().context("no stderr")?;
-        let mut told = BufReader::new(told).lines().map_while(Result::ok);
-        let mut said = Vec::new();
-        let address = told.find_map(|line| {
-            let address = serde_json::from_str(&line).ok().and_then(|line: Value| {
-                (line["fields"]["message"] == "serving").then(|| line["fields"]["address"].as_str().map(str::to_owned))
-            });
-            said.push(line);
-            address.flatten()
-        });
-        // A full pipe would stop it.
-        thread::spawn(move || told.for_each(drop));
-        let Some(address) = address else { bail!("the program does not serve: {}", said.join("\n")) };
-        Ok(Self { url: format!("http://{address}/slack/events"), child })
-    }
-}
-
-impl Drop for Bot {
-    fn drop(&mut self) {
-        // It may have ended by itself; either way it is gone afterwards.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// What is brought to the program.
@@ -151,34 +88,6 @@ struct Load {
     lasting: Duration,
     /// The program's.
     process: u32,
-}
-
-/// What the program has taken so far.
-struct Usage {
-    resident_mib: f64,
-    processor: Duration,
-}
-
-impl Usage {
-    /// Where there is no `/proc`, nothing.
-    fn of(process: u32) -> Option<Self> {
-        let read = |name: &str| std::fs::read_to_string(format!("/proc/{process}/{name}")).ok();
-        let resident: u32 = read("status")?
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))?
-            .trim()
-            .strip_suffix(" kB")?
-            .parse()
-            .ok()?;
-        let stat = read("stat")?;
-        // After the name, which may have spaces: the state is the third field, utime and stime are the 14th and 15th.
-        let ticks = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2);
-        let ticks = ticks.filter_map(|field| field.parse::<u32>().ok()).sum::<u32>();
-        Some(Self {
-            resident_mib: f64::from(resident) / 1_024.0,
-            processor: Duration::from_secs(1) * ticks / TICKS_A_SECOND,
-        })
-    }
 }
 
 /// What came of one request.
