@@ -161,8 +161,11 @@ struct Slot {
     /// Away while a pass works on the run.
     memory: Option<Memory>,
     busy: bool,
-    /// Its journal may have grown.
+    /// Its journal has grown.
     dirty: bool,
+    /// The number of its newest event, when it was looked at last: of a thousand runs that wait, none is read again because
+    /// another has gone on.
+    newest: i64,
     /// Not before this: Slack asked for it, or it failed.
     held_until: Option<Timestamp>,
     /// Look again then, even if nothing is recorded.
@@ -230,8 +233,10 @@ impl Outbox {
                         store_fails = false;
                         let (tenure, runs) = found.unzip();
                         telling = tenure;
-                        for run in runs.into_iter().flatten() {
-                            slots.entry(run).or_default().dirty = true;
+                        for (run, newest) in runs.into_iter().flatten() {
+                            let slot = slots.entry(run).or_default();
+                            slot.dirty |= newest > slot.newest;
+                            slot.newest = newest;
                         }
                     }
                     Err(error) => {
@@ -250,7 +255,7 @@ impl Outbox {
                 let Some(tenure) = &telling else { break };
                 if slot.due_at(now).is_some_and(|at| at <= now) {
                     let memory = slot.memory.take().unwrap_or_default();
-                    *slot = Slot { busy: true, ..Slot::default() };
+                    *slot = Slot { busy: true, newest: slot.newest, ..Slot::default() };
                     let go_on = GoOn { stop: stop.clone(), tenure: tenure.clone() };
                     let pass = one_pass(Arc::clone(inner), Arc::clone(&permits), *run, memory, go_on);
                     working.insert(passes.spawn(pass).id(), *run);
@@ -292,7 +297,7 @@ impl Outbox {
 
 impl Inner {
     /// The runs that may have something to tell; none while another process tells.
-    async fn to_tell(&self) -> Result<Option<(Tenure, Vec<RunId>)>, StoreError> {
+    async fn to_tell(&self) -> Result<Option<(Tenure, Vec<(RunId, i64)>)>, StoreError> {
         let Some(tenure) = self.replica.take_duty(Duty::Telling).await? else { return Ok(None) };
         Ok(Some((tenure, self.store.unprojected().await?)))
     }

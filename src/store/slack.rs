@@ -37,16 +37,17 @@ impl SlackMessage {
 }
 
 impl Store {
-    /// The runs that Slack does not know the newest of, or whose card still moves, oldest first.
+    /// The runs that Slack does not know the newest of, or whose card still moves, oldest first; each with the number of its
+    /// newest event.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn unprojected(&self) -> Result<Vec<RunId>> {
-        sqlx::query("SELECT id FROM runs WHERE live = 1 OR projected_seq < head_seq ORDER BY id")
+    pub async fn unprojected(&self) -> Result<Vec<(RunId, i64)>> {
+        sqlx::query("SELECT id, head_seq FROM runs WHERE live = 1 OR projected_seq < head_seq ORDER BY id")
             .fetch_all(&self.reads)
             .await?
             .iter()
-            .map(|row| Ok(RunId(row.try_get("id")?)))
+            .map(|row| Ok((RunId(row.try_get("id")?), row.try_get("head_seq")?)))
             .collect()
     }
 
