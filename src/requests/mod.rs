@@ -367,7 +367,8 @@ impl Requests {
     /// Works on a recorded request until the database has taken what came of it.
     async fn settle(&self, key: String, inbound: Inbound, arrived: Arrival) {
         let Ok(_turn) = self.0.turns.acquire().await else { return };
-        while let Err(error) = self.work(inbound.clone(), Some(key.clone()), arrived).await {
+        // On the heap, and only now: what waits for its turn is a few hundred bytes, not all that working on it takes.
+        while let Err(error) = Box::pin(self.work(inbound.clone(), Some(key.clone()), arrived)).await {
             tracing::error!(%error, "the database failed under a request; it is taken up again");
             tokio::time::sleep(RETRY).await;
         }

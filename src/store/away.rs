@@ -10,7 +10,8 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    ACQUIRE_TIMEOUT, Dialect, IDLE_TIMEOUT, POSTGRES_CONNECTIONS, Result, Store, StoreError, listen, sqlite_path,
+    ACQUIRE_TIMEOUT, Dialect, IDLE_TIMEOUT, INBOX_CONNECTIONS, POSTGRES_CONNECTIONS, Result, Store, StoreError, listen,
+    sqlite_path,
 };
 
 /// Between two tries to reach it; a try itself takes as long as [`ACQUIRE_TIMEOUT`].
@@ -38,8 +39,9 @@ impl Store {
 
     fn wait_for(url: &str) -> Result<Self> {
         let (fit, fits) = watch::channel(false);
-        let pool = postgres(fits).connect_lazy(url)?;
-        let mut store = Self::new(pool.clone(), pool, Dialect::Postgres, None);
+        let inbox = postgres(fits.clone(), INBOX_CONNECTIONS).connect_lazy(url)?;
+        let pool = postgres(fits, POSTGRES_CONNECTIONS).connect_lazy(url)?;
+        let mut store = Self::new((pool.clone(), pool, inbox), Dialect::Postgres, None);
         let listening = listen::start(url.to_owned(), Arc::clone(&store.id), Arc::clone(&store.changes));
         store.listening = Some(Arc::new(listening));
         let (url, changes) = (url.to_owned(), Arc::clone(&store.changes));
@@ -67,8 +69,8 @@ impl Store {
 }
 
 /// Connections to PostgreSQL; none is handed out before its schema is known to fit.
-pub(super) fn postgres(fits: watch::Receiver<bool>) -> AnyPoolOptions {
-    let options = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+pub(super) fn postgres(fits: watch::Receiver<bool>, most: u32) -> AnyPoolOptions {
+    let options = AnyPoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE_TIMEOUT);
     options.after_connect(move |connection, _| {
         let mut fits = fits.clone();
         Box::pin(async move {

@@ -60,7 +60,7 @@ async fn check(copy: &Path, keys: Option<&AuditKeys>) -> Result<ChainReport> {
     install_drivers();
     let url = format!("sqlite://{}?mode=ro&immutable=1", copy.display());
     let pool = AnyPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).max_connections(1).connect(&url).await?;
-    let store = Store::new(pool.clone(), pool, Dialect::Sqlite, None);
+    let store = Store::new((pool.clone(), pool.clone(), pool), Dialect::Sqlite, None);
     let checked = async {
         let said = soundness::check(&store.reads, "PRAGMA integrity_check(1)").await?;
         if said != "ok" {

@@ -55,8 +55,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 4;
 /// A process that is frozen in the middle of a transaction must not keep its rows from those who take over.
 const IDLE_TIMEOUT: &str = "SET idle_in_transaction_session_timeout = '3s'";
-/// Connections to PostgreSQL.
+/// Connections to PostgreSQL for all but the inbox.
 const POSTGRES_CONNECTIONS: u32 = 16;
+/// Connections to PostgreSQL for the inbox, which has one writer.
+const INBOX_CONNECTIONS: u32 = 1;
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +154,8 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub struct Store {
     reads: AnyPool,
     writes: AnyPool,
+    /// For the inbox: on PostgreSQL apart from the others, so that an acknowledgement does not wait behind work.
+    acknowledging: AnyPool,
     dialect: Dialect,
     /// To the writer of the inbox.
     inbox: mpsc::Sender<inbox::Write>,
@@ -201,8 +205,10 @@ impl Store {
         let (store, dialect) = match sqlite_path(url) {
             Some(path) => (Self::open_sqlite(&path).await?, Dialect::Sqlite),
             None => {
-                let pool = away::postgres(watch::channel(true).1).connect(url).await?;
-                let mut store = Self::new(pool.clone(), pool, Dialect::Postgres, None);
+                let fits = watch::channel(true).1;
+                let inbox = away::postgres(fits.clone(), INBOX_CONNECTIONS).connect_lazy(url)?;
+                let pool = away::postgres(fits, POSTGRES_CONNECTIONS).connect(url).await?;
+                let mut store = Self::new((pool.clone(), pool, inbox), Dialect::Postgres, None);
                 let listening = listen::start(url.to_owned(), Arc::clone(&store.id), Arc::clone(&store.changes));
                 store.listening = Some(Arc::new(listening));
                 (store, Dialect::Postgres)
@@ -247,7 +253,7 @@ impl Store {
                 (options.connect(url).await?, Dialect::Postgres)
             }
         };
-        let store = Self::new(pool.clone(), pool, dialect, None);
+        let store = Self::new((pool.clone(), pool.clone(), pool), dialect, None);
         store.confirm_schema().await?;
         Ok(store)
     }
@@ -315,13 +321,25 @@ impl Store {
         };
         let writes = options().max_connections(1).connect(&url).await?;
         let reads = options().max_connections(SQLITE_READERS).connect_lazy(&url)?;
-        Ok(Self::new(reads, writes, Dialect::Sqlite, Some(file)))
+        Ok(Self::new((reads, writes.clone(), writes), Dialect::Sqlite, Some(file)))
     }
 
-    fn new(reads: AnyPool, writes: AnyPool, dialect: Dialect, lock: Option<File>) -> Self {
-        let inbox = inbox::start_writer(writes.clone(), dialect.begin());
+    /// The connections that read, those that write, and those that write the inbox.
+    fn new((reads, writes, acknowledging): (AnyPool, AnyPool, AnyPool), dialect: Dialect, lock: Option<File>) -> Self {
+        let inbox = inbox::start_writer(acknowledging.clone(), dialect.begin());
         let (changes, id) = (Arc::new(watch::Sender::new(0)), format!("{:016x}", rand::random::<u64>()).into());
-        Self { reads, writes, dialect, inbox, changes, id, listening: None, opening: None, lock: lock.map(Arc::new) }
+        Self {
+            reads,
+            writes,
+            acknowledging,
+            dialect,
+            inbox,
+            changes,
+            id,
+            listening: None,
+            opening: None,
+            lock: lock.map(Arc::new),
+        }
     }
 
     /// Begins a transaction that writes. On SQLite it takes the write lock at once: a transaction that began by reading
@@ -401,6 +419,7 @@ impl Store {
     pub async fn close(&self) {
         self.reads.close().await;
         self.writes.close().await;
+        self.acknowledging.close().await;
     }
 }
 
