@@ -328,7 +328,7 @@ async fn a_rollbacks_request_stays_open_until_the_rollback_has_ended() {
 async fn what_slack_was_told_is_known_after_a_restart() {
     on_each_database(async |store, url| {
         let run = new_run(store, "dev", at(0)).await;
-        assert_eq!(store.unprojected().await.unwrap(), [run]);
+        assert_eq!(store.unprojected().await.unwrap(), [(run, 1)]);
         store.slack_message_intent(run, "card", "C1", None, at(1)).await.unwrap();
         assert_eq!(store.slack_messages(run).await.unwrap()[0].ts, None);
         let message = |key: &str, channel: &str, thread_ts: Option<&str>, ts: &str| SlackMessage {
@@ -354,7 +354,7 @@ async fn what_slack_was_told_is_known_after_a_restart() {
         assert_eq!(store.run_of_thread("C1", "17.1").await.unwrap(), Some(run));
         assert_eq!(store.run_of_thread("C2", "17.1").await.unwrap(), None);
         store.signal(run, &[ended()], at(2)).await.unwrap();
-        assert_eq!(store.unprojected().await.unwrap(), [run], "the end is not told yet");
+        assert_eq!(store.unprojected().await.unwrap(), [(run, 2)], "the end is not told yet");
         store.mark_projected(run, 2).await.unwrap();
         assert!(store.unprojected().await.unwrap().is_empty());
         if url.starts_with("postgres") {
