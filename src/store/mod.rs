@@ -55,8 +55,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 4;
 /// A process that is frozen in the middle of a transaction must not keep its rows from those who take over.
 const IDLE_TIMEOUT: &str = "SET idle_in_transaction_session_timeout = '3s'";
-/// Connections to PostgreSQL for all but the inbox.
-const POSTGRES_CONNECTIONS: u32 = 16;
+/// Connections to PostgreSQL for all but the inbox: few, so that what is worked on leaves it room to acknowledge.
+const POSTGRES_CONNECTIONS: u32 = 8;
 /// Connections to PostgreSQL for the inbox, which has one writer.
 const INBOX_CONNECTIONS: u32 = 1;
 
