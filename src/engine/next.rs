@@ -71,7 +71,7 @@ pub fn next(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, 
         Next::Lock | Next::Record(_) | Next::Wait(_) | Next::Conclude | Next::Ended => false,
     };
     match &run.trouble {
-        Some((_, _, retry_at)) if asks_aws && now < *retry_at => Next::Wait(*retry_at),
+        Some(trouble) if asks_aws && now < trouble.retry_at => Next::Wait(trouble.retry_at),
         Some(_) | None => next,
     }
 }
