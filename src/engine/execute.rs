@@ -385,10 +385,18 @@ impl Drive<'_> {
             StepKind::Watch { rule, also, .. } => {
                 self.gates(place, run, std::iter::once(rule).chain(also), asked_at).await
             }
-            StepKind::WatchAll { rules, .. } => self.gates(place, run, rules, asked_at).await,
+            StepKind::WatchAll { rules, .. } => {
+                let gates = self.gates(place, run, rules, asked_at).await;
+                not_on(place, rules).await.into_iter().chain(gates).collect()
+            }
             StepKind::Monitor { rules, .. } => self.monitor(place, run, rules, asked_at).await,
             StepKind::Inspect { inspection, .. } => self.engine.inspect(place, run, *inspection, asked_at).await,
-            StepKind::Gate { rule, .. } => self.gates(place, run, [rule], asked_at).await,
+            StepKind::Gate { rule, .. } => {
+                let gates = self.gates(place, run, [rule], asked_at).await;
+                // Not before: right after a change a list may still show what was.
+                let states = if decide { not_on(place, [rule]).await } else { Vec::new() };
+                states.into_iter().chain(gates).collect()
+            }
             _ => return Ok(Turn::Again),
         };
         // A look counts from when it was asked: what arrived meanwhile is for the next one.
@@ -432,6 +440,12 @@ impl Drive<'_> {
         }
         checks
     }
+}
+
+/// The rules of these that are not shown to be on.
+async fn not_on(place: &Place, rules: impl IntoIterator<Item = &Rule>) -> Vec<Check> {
+    let listed = place.aws.rule_states(&place.environment.bus).await;
+    rule_state::not_on(&place.environment, rules, &listed)
 }
 
 /// The events of a plan that was made.
