@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod accounts;
+mod aws_trouble;
 mod charts;
 mod closed;
 mod code_rollback;

@@ -91,18 +91,6 @@ fn a_cancel_does_not_wait_for_the_trouble_to_pass() {
 }
 
 #[test]
-fn stale_reads_do_not_deceive() {
-    story(async |world| {
-        world.aws.set_fault("aws.stale-reads", true);
-        world.alice().types("enable signal-generated dev").await;
-        // The world's clock stands still while the bot reads back; time has to pass for the change to show.
-        world.aws.set_fault("aws.stale-reads", false);
-        let run = world.until_ended(R1).await;
-        assert!(world.is_enabled("dev", "signal-generated") || run.ended.unwrap().outcome == Outcome::Failed);
-    });
-}
-
-#[test]
 fn slack_may_be_down_for_an_hour_and_the_thread_catches_up_once_and_in_order() {
     story(async |world| {
         world.alice().types("enable all dev").await;
