@@ -23,6 +23,7 @@ mod replay;
 mod rollback;
 mod sam;
 mod sessions;
+mod slack_trouble;
 mod smoke;
 mod soak;
 mod step_up;
