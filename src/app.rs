@@ -282,7 +282,7 @@ fn look(config: &Config) -> Look {
     }
     let (for_card, for_change, for_thread) = (config.clone(), config.clone(), config.clone());
     let charts = config.slack.charts;
-    let (for_notices, for_place) = (config.clone(), config);
+    let (for_notices, for_elsewhere, for_place) = (config.clone(), config.clone(), config);
     Look {
         card: Box::new(move |run, now| view::card(run, &context(&for_card), now)),
         card_changes_at: Box::new(move |run, now| view::card_changes_at(run, &context(&for_change), now)),
@@ -309,6 +309,7 @@ fn look(config: &Config) -> Look {
                 .map(|notice| Notice { moment: notice.moment, to: notice.to, message: notice.message })
                 .collect()
         }),
+        elsewhere: Box::new(move |run, channel, why| view::elsewhere(run, channel, why, &context(&for_elsewhere))),
         place: Box::new(move |run: &Run| {
             let channel = match &run.origin {
                 Origin::Slack(place) => place.channel.clone(),

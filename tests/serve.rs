@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use alch::clock::Clock;
 use alch::domain::RunId;
 use alch::sandbox::aws::{ApiFault, Failure};
-use alch::sandbox::slack::{How, Outcome, signature};
+use alch::sandbox::slack::{Break, How, Outcome, Slack, signature};
 use bytes::Bytes;
 use http_body_util::Full;
 use serde_json::Value;
@@ -313,6 +313,78 @@ async fn socket_mode_tells_the_same_story() {
     let ready = get(&format!("{}/readyz", server.url)).await.unwrap();
     assert!(ready.body.contains("\"slack.socket\":\"ok\""), "{}", ready.body);
     assert_eq!(stage.number("SELECT count(*) FROM runs").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_breaks_around_an_envelope_and_one_that_comes_twice_make_one_run() {
+    for when in [Break::Before, Break::After] {
+        let stage = Stage::with(By::Socket, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "10m")]).await;
+        let mut server = stage.serve().await;
+        let lost = when == Break::Before;
+        let runs = async |stage: &Stage| stage.number("SELECT count(*) FROM runs").await;
+        // Slack shows a command whose acknowledgement was lost as failed, and does not send it again by itself.
+        stage.slack.breaks_connection(when);
+        assert_eq!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok(), !lost, "{when:?}");
+        until("it acted", async || stage.is_enabled("dev", "signal-generated")).await;
+        // The same envelope again is taken for what it is, over a connection that was made anew.
+        until("it is connected again", async || stage.slack.connections() == 2).await;
+        assert!(stage.slack.delivers_envelope_again().await.unwrap().is_ok());
+        // Also by a process that was not there.
+        server.process.kill();
+        let _server = stage.serve().await;
+        until("it is connected", async || stage.slack.connections() == 2).await;
+        assert!(stage.slack.delivers_envelope_again().await.unwrap().is_ok());
+        // An event is sent again by Slack, in another envelope.
+        let card = stage.card(RunId(1)).await;
+        stage.slack.breaks_connection(when);
+        let said = stage.slack.says(ALICE, &card.channel, Some(&card.ts), "@alch cancel").await;
+        assert_eq!(said.is_ok(), !lost, "{when:?}");
+        let (card, _) = stage.told(RunId(1)).await;
+        assert!(card.text.contains("cancelled"), "{}", card.text);
+        let again = |slack: &Slack| {
+            slack.deliveries().iter().any(|delivery| delivery.retry == 1 && delivery.http_status == 200)
+        };
+        match when {
+            Break::Before => stage.sees("it is sent again", again).await,
+            Break::After => assert!(!again(&stage.slack)),
+        }
+        assert_eq!(runs(&stage).await, 1, "{when:?}");
+        assert_eq!(stage.changes_asked(), 1, "{when:?}");
+        let told = stage.thread_of(RunId(1));
+        let mut once = told.clone();
+        once.dedup();
+        assert_eq!(told, once, "{when:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_token_shows_in_the_log_and_in_the_numbers_and_stops_no_run() {
+    let stage = Stage::with(By::Http, &[("ALCH__ENVIRONMENTS__DEV__WAITS__AFTER_ENABLE", "3s")]).await;
+    let mut server = stage.serve().await;
+    assert!(stage.slack.types(ALICE, "/alch enable signal-generated dev").await.is_ok());
+    stage.card(RunId(1)).await;
+    until("it acted", async || stage.is_enabled("dev", "signal-generated")).await;
+    assert!(stage.slack.set_fault("slack-token-revoked", true));
+    until("it has ended", async || stage.number("SELECT count(*) FROM runs WHERE live = 1").await == 0).await;
+    let shows = async |name: &str, value: f64| {
+        scraped(&server).await.get(name).and_then(|said| said.parse::<f64>().ok()).is_some_and(|said| said >= value)
+    };
+    until("it is counted that Slack is behind", async || shows("alch_outbox_runs_behind", 1.0).await).await;
+    let scrape = get(&format!("{}/metrics", server.url)).await.unwrap().body;
+    assert!(scrape.contains("result=\"invalid_auth\""), "{scrape}");
+    let log = server.process.stderr();
+    for words in ["token_revoked", "nobody can be told of runs, which go on", "SLACK_BOT_TOKEN"] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    server.process.kill();
+    assert!(stage.slack.set_fault("slack-token-revoked", false));
+    let _server = stage.serve().await;
+    let (card, _) = stage.told(RunId(1)).await;
+    assert!(card.text.contains("succeeded"), "{}", card.text);
+    let told = stage.thread_of(RunId(1));
+    let mut once = told.clone();
+    once.dedup();
+    assert_eq!(told, once);
 }
 
 #[tokio::test(flavor = "multi_thread")]

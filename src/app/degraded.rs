@@ -45,7 +45,10 @@ impl Degraded {
         let (mut known, mut pause) = (None, LOOK);
         loop {
             if known.is_none() {
-                known = self.client.auth_test().await.ok();
+                match self.client.auth_test().await {
+                    Ok(answer) => known = Some(answer),
+                    Err(_) => pause = (pause * 2).min(LONGEST_LOOK),
+                }
             }
             // Without Slack there is nobody to be told.
             if let Some(known) = &known {

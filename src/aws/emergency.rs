@@ -114,15 +114,17 @@ impl Aws {
         let mut before = pin!(list_hard(&hands, bus, deadline));
         let first_look =
             async { tokio::join!(tokio::time::timeout(BEFORE_PATIENCE, &mut before), self.account_in_time()) };
-        let (early, account) = first_look.await;
+        let (looked, account) = first_look.await;
         account?;
-        let early: Option<Listed> = early.ok().and_then(Result::ok);
+        // Answered, with whatever: then there is nothing more to wait for.
+        let is_answered = looked.is_ok();
+        let early: Option<Listed> = looked.ok().and_then(Result::ok);
 
         let managed = |rule: &Rule| managed_by(early.as_ref(), rule).is_some();
         let mut disabling: Vec<_> = rules.iter().map(|rule| Disabling::new(rule, managed(rule))).collect();
         let late = {
             let mut all = pin!(join_all(disabling.iter_mut().map(|one| disable_hard(&hands, bus, one, deadline))));
-            if early.is_some() {
+            if is_answered {
                 all.await;
                 None
             } else {

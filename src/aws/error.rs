@@ -10,6 +10,33 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::operation::{ASSUME_ROLE, Operation};
 
+/// AWS's codes for too many calls, in all protocols.
+pub(super) const THROTTLED: [&str; 13] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "Throttled",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "ProvisionedThroughputExceededException",
+    "SlowDown",
+    "PriorRequestNotComplete",
+    "BandwidthLimitExceeded",
+    "LimitExceeded",
+];
+/// AWS's codes for what the identity may not do.
+pub(super) const DENIED: [&str; 7] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "NotAuthorized",
+    "NotAuthorizedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+];
+
 /// A call to AWS that did not succeed. Its Display is for people: no secrets, no internals.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct AwsError {
@@ -216,26 +243,8 @@ impl AwsErrorKind {
         // Codes may carry a namespace (`com.amazonaws.sqs#…`, `AWS.SimpleQueueService.…`).
         let short = code.rsplit(['#', '.']).next().unwrap_or(code);
         match short {
-            "Throttling"
-            | "ThrottlingException"
-            | "ThrottledException"
-            | "Throttled"
-            | "RequestThrottled"
-            | "RequestThrottledException"
-            | "TooManyRequestsException"
-            | "RequestLimitExceeded"
-            | "ProvisionedThroughputExceededException"
-            | "SlowDown"
-            | "PriorRequestNotComplete"
-            | "BandwidthLimitExceeded"
-            | "LimitExceeded" => Self::Throttled,
-            "AccessDenied"
-            | "AccessDeniedException"
-            | "UnauthorizedOperation"
-            | "NotAuthorized"
-            | "NotAuthorizedException"
-            | "AuthorizationError"
-            | "AuthorizationErrorException" => Self::AccessDenied { iam_action: operation.iam_action },
+            code if THROTTLED.contains(&code) => Self::Throttled,
+            code if DENIED.contains(&code) => Self::AccessDenied { iam_action: operation.iam_action },
             "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => {
                 Self::CredentialsExpired
             }

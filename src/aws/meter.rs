@@ -11,6 +11,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use super::error::{DENIED, THROTTLED};
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {
     service: String,
@@ -62,12 +64,52 @@ fn result(answer: Option<&HttpResponse>) -> &'static str {
     // The code is in a header or the body, as the protocol has it; its words are the same in all.
     let header = answer.headers().get("x-amzn-errortype").unwrap_or_default();
     let body = answer.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
-    let says = |word: &str| header.contains(word) || body.contains(word);
-    if ["Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown"].into_iter().any(says) {
+    let says = |code: &&str| has_word(header, code) || has_word(&body, code);
+    if THROTTLED.iter().any(says) {
         "throttled"
-    } else if ["AccessDenied", "NotAuthorized", "AuthorizationError", "UnauthorizedOperation"].into_iter().any(says) {
+    } else if DENIED.iter().any(says) {
         "denied"
     } else {
         "refused"
+    }
+}
+
+/// Whether a text has a code, and not as a part of a longer one.
+fn has_word(text: &str, code: &str) -> bool {
+    let is_part = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+    text.match_indices(code).any(|(at, _)| {
+        let (before, after) = (text.get(..at), text.get(at + code.len()..));
+        !is_part(before.and_then(|before| before.chars().next_back()))
+            && !is_part(after.and_then(|after| after.chars().next()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_lists_is_counted_in_every_protocol() {
+        let refused = |body: &str| {
+            let status = 400.try_into().unwrap();
+            result(Some(&HttpResponse::new(status, SdkBody::from(body))))
+        };
+        for (codes, word) in [(THROTTLED.as_slice(), "throttled"), (DENIED.as_slice(), "denied")] {
+            for code in codes {
+                for body in [
+                    format!("{{\"__type\":\"com.amazonaws.events#{code}\",\"message\":\"no\"}}"),
+                    format!("<ErrorResponse><Error><Code>AWS.Service.{code}</Code></Error></ErrorResponse>"),
+                ] {
+                    assert_eq!(refused(&body), word, "{body}");
+                }
+                let mut answer = HttpResponse::new(400.try_into().unwrap(), SdkBody::empty());
+                answer.headers_mut().insert("x-amzn-errortype", format!("{code}:http://internal/"));
+                assert_eq!(result(Some(&answer)), word, "{code}");
+            }
+        }
+        assert_eq!(refused("{\"__type\":\"LimitExceededException\"}"), "refused");
+        assert_eq!(refused("<Code>ValidationError</Code>"), "refused");
     }
 }

@@ -295,6 +295,26 @@ async fn the_emergency_path_does_not_wait_for_the_states_from_before() {
 }
 
 #[tokio::test]
+async fn the_emergency_path_disables_also_where_the_rules_may_not_be_listed() {
+    for (status, code) in
+        [(400, "AccessDeniedException"), (400, "ResourceNotFoundException"), (400, "ValidationException")]
+    {
+        let scripted = Scripted::start(move |operation, _, _| match operation {
+            "ListRules" => error(status, code),
+            _ => ok(json!({})),
+        })
+        .await;
+        let done = scripted.aws().await.disable_all(&held(), "b", &rules(), Instant::now()).await.unwrap();
+        assert!(!done.verified, "{code}");
+        assert_eq!(scripted.asked("DisableRule").len(), 2, "{code}");
+        for rule in &done.rules {
+            let error = rule.error.as_deref().unwrap();
+            assert!(error.contains("accepted") && error.contains("could not be read back"), "{code}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_emergency_path_says_for_each_rule_what_it_could_not_do() {
     let scripted = Scripted::start(|operation, request, _| match operation {
         "ListRules" => listing(&[("rule-one", "ENABLED"), ("rule-two", "DISABLED")]),

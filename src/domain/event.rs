@@ -336,6 +336,9 @@ pub enum Event {
         problem: String,
         /// When it is tried again, UTC.
         retry_at: Timestamp,
+        /// Until when it is tried again, UTC; none in journals from before this was recorded.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        gives_up_at: Option<Timestamp>,
     },
     /// A person is asked.
     Asked {

@@ -204,8 +204,8 @@ pub struct Run {
     pub preempted: Option<RunId>,
     /// Why it undoes what it did.
     pub undoing: Option<String>,
-    /// What is being retried: the problem, when it began, when it is tried again, UTC.
-    pub trouble: Option<(String, Timestamp, Timestamp)>,
+    /// What is being retried.
+    pub trouble: Option<Trouble>,
     /// What the emergency path did.
     pub disabled: Option<Vec<RuleOutcome>>,
     /// How it ended.
@@ -216,6 +216,21 @@ pub struct Run {
     pub last_seq: i64,
     /// When its last event was recorded, UTC.
     pub last_at: Timestamp,
+}
+
+/// What AWS could not be asked or did not do, and is asked again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trouble {
+    /// What went wrong last, for people.
+    pub problem: String,
+    /// During which step; none before the plan, and for notices.
+    pub step: Option<StepId>,
+    /// When it began, UTC.
+    pub since: Timestamp,
+    /// When it is tried again, UTC.
+    pub retry_at: Timestamp,
+    /// Until when, UTC, if the journal says so.
+    pub gives_up_at: Option<Timestamp>,
 }
 
 /// The end of a run.
@@ -440,9 +455,11 @@ impl Run {
                     self.skip = None;
                 }
             }
-            Event::Troubled { problem, retry_at, .. } => {
-                let since = self.trouble.as_ref().map_or(at, |(_, since, _)| *since);
-                self.trouble = Some((problem.clone(), since, *retry_at));
+            Event::Troubled { step, problem, retry_at, gives_up_at } => {
+                let since = self.trouble.as_ref().map_or(at, |trouble| trouble.since);
+                let (problem, step) = (problem.clone(), step.clone());
+                let (retry_at, gives_up_at) = (*retry_at, *gives_up_at);
+                self.trouble = Some(Trouble { problem, step, since, retry_at, gives_up_at });
             }
             Event::Asked { step, question, until } => self.update(step, |progress| {
                 progress.question = Some((question.clone(), *until));

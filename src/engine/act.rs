@@ -30,10 +30,10 @@ impl Drive<'_> {
         match self.act(place, run, step, (bus, rule), &found, to).await? {
             Some(Ok(change)) => self.applied(step, change).await,
             Some(Err(steps::ActError::Aws(error))) => self.trouble(run, Some(step), error).await,
-            Some(Err(
-                error
-                @ (steps::ActError::NotSeen { .. } | steps::ActError::NotStarted(_) | steps::ActError::Refused(_)),
-            )) => {
+            Some(Err(error @ steps::ActError::NotSeen { .. })) => {
+                self.troubled(run, Some(step), error.to_string(), true).await
+            }
+            Some(Err(error @ (steps::ActError::NotStarted(_) | steps::ActError::Refused(_)))) => {
                 self.record(vec![Event::Finished {
                     step: step.clone(),
                     status: StepStatus::Failed,
@@ -76,10 +76,10 @@ impl Drive<'_> {
             return Ok(None);
         }
         let inner = &self.engine.0;
-        if let Some((_, _, retry_at)) = &run.trouble
-            && inner.clock.now() < *retry_at
+        if let Some(trouble) = &run.trouble
+            && inner.clock.now() < trouble.retry_at
         {
-            let back = inner.store.put_back(&self.claim, run.last_seq, *retry_at).await?;
+            let back = inner.store.put_back(&self.claim, run.last_seq, trouble.retry_at).await?;
             return Ok(Some(if back { Turn::Over } else { self.still_ours().await? }));
         }
         match place.aws.acting_for(&session(run, step)).await {
@@ -184,11 +184,10 @@ impl Drive<'_> {
             match self.act(place, run, step, (bus, rule), &found, back).await? {
                 Some(Ok(change)) => change,
                 Some(Err(steps::ActError::Aws(error))) => return self.trouble(run, Some(step), error).await,
-                Some(Err(
-                    error @ (steps::ActError::NotSeen { .. }
-                    | steps::ActError::NotStarted(_)
-                    | steps::ActError::Refused(_)),
-                )) => {
+                Some(Err(error @ steps::ActError::NotSeen { .. })) => {
+                    return self.troubled(run, Some(step), error.to_string(), true).await;
+                }
+                Some(Err(error @ (steps::ActError::NotStarted(_) | steps::ActError::Refused(_)))) => {
                     return self.record(vec![could_not_undo(run, &error.to_string())]).await;
                 }
                 None => return Ok(Turn::Again),

@@ -4,9 +4,10 @@
 
 use super::act::session;
 use super::effects::without_lock;
-use super::execute::{Drive, Engine, HISTORY, LONGEST_RETRY, Place, TROUBLE_BUDGET, Turn};
+use super::execute::{Drive, Engine, HISTORY, Place, Turn};
 use super::later;
 use super::prepare::Wish;
+use super::trouble::{LONGEST_RETRY, TROUBLE_BUDGET, jittered};
 use crate::aws::AwsError;
 use crate::domain::{
     ChangeSetFacts, ChangeSetOrder, ChangeSetState, ChangesetDeployer, CodeRollback, Command, Environment, Event, How,
@@ -187,7 +188,8 @@ impl Drive<'_> {
         let now = inner.clock.now();
         let ended = run.ended.as_ref().map_or(now, |ended| ended.at);
         if error.is_transient() && now.duration_since(ended) < TROUBLE_BUDGET {
-            let back = inner.store.put_back(&self.claim, run.last_seq, later(now, LONGEST_RETRY)).await?;
+            let back =
+                inner.store.put_back(&self.claim, run.last_seq, later(now, jittered(LONGEST_RETRY, run))).await?;
             return Ok(if back { Turn::Over } else { self.still_ours().await? });
         }
         tracing::warn!(run.id = %run.id, %error, "change sets of a run that is over could not be deleted");

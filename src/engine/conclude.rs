@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::next::{DOUBTFUL, SILENT, unproven};
 use crate::aws::AllDisabled;
 use crate::checks::rule_state;
 use crate::domain::{
     Actor, CodeRollback, Command, Effect, Event, Outcome, RuleState, Run, Selection, StepKind, StepProgress,
-    StepStatus, Subject,
+    StepStatus, Subject, Verdict,
 };
 
 /// The end of a run that has nothing more to do.
@@ -14,7 +15,7 @@ pub(super) fn conclude(run: &Run) -> Event {
     let outcome = outcome(run);
     // What a rollback makes of the rules is told by it; what this run knew of them is over.
     let rules = if outcome == Outcome::Preempted { BTreeMap::new() } else { run.rule_states() };
-    let rules = monitored(run).unwrap_or(rules);
+    let rules = monitored(run).unwrap_or_else(|| as_gates_saw(run, rules));
     let mut sentences = vec![happened(run, outcome)];
     if outcome != Outcome::Succeeded || !run.command.acts() {
         sentences.extend(now(run, &rules));
@@ -111,11 +112,14 @@ fn happened(run: &Run, outcome: Outcome) -> String {
                 format!("Not everything is proven. {}", by_steps(run))
             }
             _ => {
-                let silent = names(run, |progress| progress.status == StepStatus::Inconclusive);
                 let skipped = names(run, |progress| progress.status == StepStatus::Skipped);
                 let mut told = Vec::new();
-                if !silent.is_empty() {
-                    told.push(format!("{silent}: enabled, not yet proven: no traffic seen."));
+                for why in [SILENT, DOUBTFUL] {
+                    let rules =
+                        names(run, |progress| progress.status == StepStatus::Inconclusive && unproven(progress) == why);
+                    if !rules.is_empty() {
+                        told.push(format!("{rules}: enabled, not yet proven: {why}."));
+                    }
                 }
                 if !skipped.is_empty() {
                     told.push(format!("{skipped}: not proven, because a step was left out on a person's word."));
@@ -213,12 +217,27 @@ fn succeeded(run: &Run) -> String {
 /// The rules' states as a monitor saw them last.
 fn monitored(run: &Run) -> Option<BTreeMap<String, RuleState>> {
     let monitor = run.steps.iter().find(|progress| matches!(progress.step.kind, StepKind::Monitor { .. }))?;
-    let states = monitor.checks.iter().filter_map(|check| {
+    Some(seen(monitor).filter_map(|(rule, state)| Some((rule.to_owned(), state?))).collect())
+}
+
+/// The states that the run knows, but for what its gates found that somebody has changed since.
+fn as_gates_saw(run: &Run, mut rules: BTreeMap<String, RuleState>) -> BTreeMap<String, RuleState> {
+    for (rule, state) in run.steps.iter().flat_map(seen) {
+        match state {
+            Some(state) => drop(rules.insert(rule.to_owned(), state)),
+            None => drop(rules.remove(rule)),
+        }
+    }
+    rules
+}
+
+/// The rules whose states a step has seen, each with its state; none for one that is missing.
+fn seen(progress: &StepProgress) -> impl Iterator<Item = (&str, Option<RuleState>)> {
+    progress.checks.iter().filter(|check| check.verdict != Verdict::Unknown).filter_map(|check| {
         let rule = check.name.strip_prefix(rule_state::RULE_STATE)?.strip_prefix(':')?;
         let states = [RuleState::Enabled, RuleState::Disabled];
-        Some((rule.to_owned(), states.into_iter().find(|state| state.word() == check.value)?))
-    });
-    Some(states.collect())
+        Some((rule, states.into_iter().find(|state| state.word() == check.value)))
+    })
 }
 
 /// Whether a step's own words tell what came of it.

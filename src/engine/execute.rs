@@ -20,20 +20,16 @@ use super::next::{Next, judge, next};
 use super::prepare::{Preview, Wish, start_of};
 use super::resend;
 use super::smoke;
-use crate::aws::{Aws, AwsError, AwsErrorKind};
+use crate::aws::{Aws, AwsError};
 use crate::checks::{checklist, gate, rule_state};
 use crate::clock::Clock;
 use crate::domain::{
-    Check, Command, Environment, Event, Facts, HoldKind, Outcome, Rule, RuleState, Run, StepId, StepKind, StepStatus,
+    Check, Command, Environment, Event, Facts, HoldKind, Outcome, Rule, RuleState, Run, StepId, StepKind,
 };
 use crate::runbook;
 use crate::sam::Sam;
 use crate::store::{Claim, LockOutcome, Replica, Store, StoreError};
 
-/// How long AWS may go on failing in one step before the step has failed.
-pub(super) const TROUBLE_BUDGET: SignedDuration = SignedDuration::from_mins(10);
-/// The longest time between two tries.
-pub(super) const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(30);
 /// How often a run that waits for an environment looks by itself; the end of the holder wakes it earlier.
 const QUEUE_LOOK: SignedDuration = SignedDuration::from_mins(1);
 /// Between two tries when the database is gone.
@@ -389,10 +385,18 @@ impl Drive<'_> {
             StepKind::Watch { rule, also, .. } => {
                 self.gates(place, run, std::iter::once(rule).chain(also), asked_at).await
             }
-            StepKind::WatchAll { rules, .. } => self.gates(place, run, rules, asked_at).await,
+            StepKind::WatchAll { rules, .. } => {
+                let gates = self.gates(place, run, rules, asked_at).await;
+                not_on(place, rules).await.into_iter().chain(gates).collect()
+            }
             StepKind::Monitor { rules, .. } => self.monitor(place, run, rules, asked_at).await,
             StepKind::Inspect { inspection, .. } => self.engine.inspect(place, run, *inspection, asked_at).await,
-            StepKind::Gate { rule, .. } => self.gates(place, run, [rule], asked_at).await,
+            StepKind::Gate { rule, .. } => {
+                let gates = self.gates(place, run, [rule], asked_at).await;
+                // Not before: right after a change a list may still show what was.
+                let states = if decide { not_on(place, [rule]).await } else { Vec::new() };
+                states.into_iter().chain(gates).collect()
+            }
             _ => return Ok(Turn::Again),
         };
         // A look counts from when it was asked: what arrived meanwhile is for the next one.
@@ -436,33 +440,12 @@ impl Drive<'_> {
         }
         checks
     }
+}
 
-    /// AWS failed: try again later while that can help, else the step, or the run before its plan, has failed.
-    pub(super) async fn trouble(&self, run: &Run, step: Option<&StepId>, error: AwsError) -> Result<Turn, StoreError> {
-        if error.kind == AwsErrorKind::LeaseLapsed {
-            // No trouble of AWS: nothing was sent. With a new lease the run goes on, unless it has passed on.
-            return Ok(Turn::Again);
-        }
-        let now = self.engine.0.clock.now();
-        let since = run.trouble.as_ref().map_or(now, |(_, since, _)| *since);
-        let lasted = now.duration_since(since);
-        if error.is_transient() && lasted < TROUBLE_BUDGET {
-            let wait = (lasted / 2).clamp(SignedDuration::from_secs(1), LONGEST_RETRY);
-            let retry_at = later(now, wait);
-            let problem = error.to_string();
-            return self.record(vec![Event::Troubled { step: step.cloned(), problem, retry_at }]).await;
-        }
-        let mut summary = format!("{error}.");
-        if error.is_transient() {
-            summary.push_str(&format!(" Tried again for {} min, then given up.", lasted.as_mins()));
-        }
-        let event = match step {
-            None => could_not_begin(summary),
-            Some(_) if run.undoing.is_some() => could_not_undo(run, &summary),
-            Some(step) => Event::Finished { step: step.clone(), status: StepStatus::Failed, summary },
-        };
-        self.record(vec![event]).await
-    }
+/// The rules of these that are not shown to be on.
+async fn not_on(place: &Place, rules: impl IntoIterator<Item = &Rule>) -> Vec<Check> {
+    let listed = place.aws.rule_states(&place.environment.bus).await;
+    rule_state::not_on(&place.environment, rules, &listed)
 }
 
 /// The events of a plan that was made.

@@ -27,6 +27,7 @@ mod smoke;
 mod soak;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use jiff::{SignedDuration, Timestamp};
 

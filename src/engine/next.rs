@@ -71,7 +71,7 @@ pub fn next(run: &Run, environment: &Environment, polled_at: Option<Timestamp>, 
         Next::Lock | Next::Record(_) | Next::Wait(_) | Next::Conclude | Next::Ended => false,
     };
     match &run.trouble {
-        Some((_, _, retry_at)) if asks_aws && now < *retry_at => Next::Wait(*retry_at),
+        Some(trouble) if asks_aws && now < trouble.retry_at => Next::Wait(trouble.retry_at),
         Some(_) | None => next,
     }
 }
@@ -254,7 +254,8 @@ fn gate(
         if now < *until {
             return Next::Wait(*until);
         }
-        let unanswered = finished(&current.step, StepStatus::Inconclusive, "no traffic seen, and nobody answered");
+        let summary = format!("{}, and nobody answered", unproven(current));
+        let unanswered = finished(&current.step, StepStatus::Inconclusive, &summary);
         // Where people have to approve, silence approves nothing: what comes next is not begun.
         let stopped = plan.approval.is_some().then_some(Event::CancelRequested { actor: Actor::Alch });
         return Next::Record(std::iter::once(unanswered).chain(stopped).collect());
@@ -262,12 +263,12 @@ fn gate(
     match &current.answer {
         // Where people have to approve, going on unproven is a step left out, which takes their approval.
         Some((Answer::Continue, _)) if plan.approval.is_none() => {
-            let summary = "no traffic seen; continued on a person's word";
-            return Next::Record(vec![finished(&current.step, StepStatus::Inconclusive, summary)]);
+            let summary = format!("{}; continued on a person's word", unproven(current));
+            return Next::Record(vec![finished(&current.step, StepStatus::Inconclusive, &summary)]);
         }
         Some((Answer::Undo, _)) => {
             return Next::Record(vec![
-                finished(&current.step, StepStatus::Inconclusive, "no traffic seen"),
+                finished(&current.step, StepStatus::Inconclusive, unproven(current)),
                 Event::Undoing { reason: "a person asked to undo it".to_owned() },
             ]);
         }
@@ -507,6 +508,16 @@ fn counts(progress: &StepProgress, now: Timestamp) -> bool {
     let (Some(started), Some(before)) = (progress.started_at, progress.checked_at) else { return true };
     now >= later(started, lasting) || now >= later(before, lasting / 12)
 }
+
+/// What is missing where a gate has not proven anything: traffic, unless that was seen.
+pub(super) fn unproven(progress: &StepProgress) -> &'static str {
+    let seen = |check: &Check| check.name == gate::TRAFFIC && check.verdict == Verdict::Pass;
+    if progress.checks.iter().any(seen) { DOUBTFUL } else { SILENT }
+}
+
+/// The words for both.
+pub(super) const SILENT: &str = "no traffic seen";
+pub(super) const DOUBTFUL: &str = "not everything is shown to be well";
 
 /// Why the checks of this verdict say so. Where there was no traffic, that is the reason for all the others.
 pub(super) fn reasons(checks: &[Check], verdict: Verdict) -> String {

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::act::session;
 use super::execute::{Drive, Place, Turn};
 use super::later;
+use super::trouble::jittered;
 use crate::domain::{Destination, Event, Moment, Run, StepId};
 use crate::notice;
 use crate::store::StoreError;
@@ -36,11 +37,12 @@ impl Drive<'_> {
         let event = match sent {
             Ok(receipt) => Event::Delivered { moment, to, receipt },
             Err(error) => {
-                let since = run.trouble.as_ref().map_or(now, |(_, since, _)| *since);
-                let patience = place.environment.notify.patience;
-                if error.is_transient() && now.duration_since(since) < patience {
+                let since = run.trouble.as_ref().map_or(now, |trouble| trouble.since);
+                let gives_up_at = later(since, place.environment.notify.patience);
+                if error.is_transient() && now < gives_up_at {
                     let problem = format!("{topic} could not be told: {error}");
-                    Event::Troubled { step: None, problem, retry_at: later(now, RETRY) }
+                    let retry_at = later(now, jittered(RETRY, run));
+                    Event::Troubled { step: None, problem, retry_at, gives_up_at: Some(gives_up_at) }
                 } else {
                     Event::Undelivered { moment, to, problem: error.to_string() }
                 }

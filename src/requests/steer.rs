@@ -114,11 +114,11 @@ impl Steering<'_> {
             return Ok(vec![self.answered(asking, Answer::Retry)]);
         }
         Err(match &run.trouble {
-            Some((problem, _, retry_at)) => because(format!(
+            Some(trouble) => because(format!(
                 "{} tries again by itself, next at {} UTC: {}. Nothing needs to be done.",
                 run.id,
-                retry_at.strftime("%H:%M:%S"),
-                escape(problem),
+                trouble.retry_at.strftime("%H:%M:%S"),
+                escape(&trouble.problem),
             )),
             None => because(format!("There is nothing to try again in {}: it is {}.", run.id, doing(run))),
         })
@@ -521,7 +521,10 @@ mod tests {
         assert_eq!(kinds(says("UBOB", &unproven, answer(Answer::WaitOn))), ["answered"]);
         assert!(refused(says("UBOB", &unproven, retry())).contains("nothing to try again"));
         let problem = "AWS <throttles>".to_owned();
-        let troubled = run(vec![running("watch:a"), Event::Troubled { step: None, problem, retry_at: at(110) }]);
+        let troubled = run(vec![
+            running("watch:a"),
+            Event::Troubled { step: None, problem, retry_at: at(110), gives_up_at: None },
+        ]);
         let told = refused(says("UBOB", &troubled, retry()));
         assert!(told.contains("tries again by itself") && told.contains("&lt;throttles&gt;"), "{told}");
     }

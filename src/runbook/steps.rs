@@ -34,7 +34,7 @@ pub enum ActError {
     /// The world does not allow it; nothing was done. The text is for people.
     #[error("{0}")]
     Refused(String),
-    /// AWS accepted it, but goes on reading otherwise.
+    /// AWS accepted it, but goes on reading otherwise, as it may for some seconds.
     #[error("AWS accepted the change, but {rule} still reads {state} after {waited_ms} ms")]
     NotSeen {
         /// The rule's short name.

@@ -91,6 +91,9 @@ pub type NoticesView = Box<dyn Fn(&[Recorded]) -> Vec<Notice> + Send + Sync>;
 /// Says where a run is told; none for runs that Slack is not told of.
 pub type Placing = Box<dyn Fn(&Run) -> Option<SlackPlace> + Send + Sync>;
 
+/// Renders what the requester is told directly while a channel is closed: of the run, the channel's id, and why.
+pub type ElsewhereView = Box<dyn Fn(&Run, &str, &str) -> Message + Send + Sync>;
+
 /// How runs look, and where: pure functions of journals.
 #[expect(missing_docs, reason = "the types say it")]
 pub struct Look {
@@ -98,6 +101,7 @@ pub struct Look {
     pub card_changes_at: CardTimer,
     pub thread: ThreadView,
     pub notices: NoticesView,
+    pub elsewhere: ElsewhereView,
     pub place: Placing,
     pub charts: Style,
 }

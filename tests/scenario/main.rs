@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod accounts;
+mod aws_trouble;
 mod charts;
 mod closed;
 mod code_rollback;
@@ -23,6 +24,7 @@ mod retention;
 mod rollback;
 mod sam;
 mod sessions;
+mod slack_trouble;
 mod smoke;
 mod soak;
 mod step_up;

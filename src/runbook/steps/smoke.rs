@@ -255,7 +255,7 @@ async fn over(site: &Site<'_>, wish: Wish<'_>, invoked: &Invoked) -> Result<Obse
 
 /// Whether the proof could not be read again for long enough.
 fn is_tired(site: &Site<'_>) -> bool {
-    site.run.trouble.as_ref().is_some_and(|(_, since, _)| site.now.duration_since(*since) >= REREAD)
+    site.run.trouble.as_ref().is_some_and(|trouble| site.now.duration_since(trouble.since) >= REREAD)
 }
 
 /// Hides these values, as they are and as JSON writes them.

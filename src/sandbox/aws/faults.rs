@@ -85,6 +85,8 @@ pub enum Failure {
     Conflict,
     /// Refused: not allowed.
     AccessDenied,
+    /// Refused: the credentials were good once.
+    ExpiredToken,
     /// Never answered, and without effect. The connection stays open until the caller gives up.
     Hang,
     /// The connection breaks before the call has an effect.

@@ -63,6 +63,22 @@ impl World {
         bus.rules.len() < before
     }
 
+    /// Takes queues, functions, tables, stacks and alarms of this name away; says whether there were any.
+    pub fn delete(&self, name: &str) -> bool {
+        let mut inner = self.ticked();
+        let state = &mut inner.state;
+        let resources = |state: &State| {
+            [state.queues.len(), state.functions.len(), state.tables.len(), state.formations.len(), state.alarms.len()]
+        };
+        let before = resources(state);
+        state.queues.retain(|queue| queue.name != name);
+        state.functions.retain(|function| function.name != name);
+        state.tables.retain(|table| table.name != name);
+        state.formations.retain(|stack| stack.name != name);
+        state.alarms.retain(|alarm| alarm.name != name);
+        resources(state) != before
+    }
+
     /// Lets somebody else manage a rule, or nobody; says whether there is such a rule.
     pub fn set_managed_by(&self, bus: &str, rule: &str, principal: Option<&str>) -> bool {
         let mut inner = self.ticked();

@@ -76,6 +76,20 @@ impl Refusal {
         Self::sender("ConcurrentModificationException", "Another change to this rule or target is under way.")
     }
 
+    pub fn expired_token(service: Service) -> Self {
+        let message = "The security token included in the request is expired";
+        match service {
+            Service::Events | Service::DynamoDb | Service::Logs => Self::sender("ExpiredTokenException", message),
+            Service::CloudWatch | Service::Sqs => {
+                Self { query_code: "ExpiredToken", ..Self::sender("ExpiredTokenException", message) }
+            }
+            Service::Lambda => Self { status: 403, ..Self::sender("ExpiredTokenException", message) },
+            Service::CloudFormation | Service::Sts | Service::Iam | Service::Sns => {
+                Self { status: 403, ..Self::sender("ExpiredToken", message) }
+            }
+        }
+    }
+
     pub fn access_denied(service: Service, operation: &str) -> Self {
         let message = format!("not authorized to perform: {}:{operation}", service.iam_prefix());
         let (code, query_code, status) = match service {

@@ -92,7 +92,13 @@ async fn serve(Shared(world): Shared<World>, method: Method, uri: Uri, headers: 
             tokio::time::sleep(HANG_MAX).await;
             broken_connection()
         }
-        Some(failure @ (Failure::Throttle | Failure::ServerError | Failure::AccessDenied | Failure::Conflict)) => {
+        Some(
+            failure @ (Failure::Throttle
+            | Failure::ServerError
+            | Failure::AccessDenied
+            | Failure::ExpiredToken
+            | Failure::Conflict),
+        ) => {
             let refusal = refusal_of(failure, &request);
             world.lock().log(world.clock().now(), &request, Outcome::Refused(refusal.query_code.to_owned()));
             request.respond(&Err(refusal))
@@ -105,6 +111,7 @@ fn refusal_of(failure: Failure, request: &Request) -> Refusal {
     match failure {
         Failure::Throttle => Refusal::throttled(service),
         Failure::AccessDenied => Refusal::access_denied(service, &request.operation),
+        Failure::ExpiredToken => Refusal::expired_token(service),
         Failure::Conflict => Refusal::conflict(),
         Failure::ServerError | Failure::Hang | Failure::BeforeEffect | Failure::AfterEffect => {
             Refusal::server_error(service)

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Slack;
 use super::args::{Answer, Args, Refused};
-use super::faults::How;
+use super::faults::{How, TOKEN_REVOKED};
 use super::state::Outcome;
 
 /// How long each call takes while Slack is slow.
@@ -120,6 +120,9 @@ impl Slack {
             ("apps.connections.open", Some(token)) if token == spec.app_token => Ok(()),
             ("apps.connections.open", Some(token)) if token == spec.bot_token => Err("not_allowed_token_type".into()),
             (_, Some(token)) if token == spec.app_token => Err("not_allowed_token_type".into()),
+            (_, Some(token)) if token == spec.bot_token && self.state().faults.is_on(TOKEN_REVOKED) => {
+                Err("token_revoked".into())
+            }
             (_, Some(token)) if token == spec.bot_token => Ok(()),
             (_, Some(_)) => Err("invalid_auth".into()),
         }

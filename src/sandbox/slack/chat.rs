@@ -165,10 +165,16 @@ impl Slack {
     }
 }
 
-/// The thread that a reply goes to: that of the message it names, if that is a reply itself.
+/// The thread that a reply goes to: that of the message it names, if that is a reply itself. A thread outlives the message
+/// that opened it while it has replies.
 pub(super) fn thread_of(state: &State, channel: &str, ts: Option<&str>) -> Result<Option<String>, Refused> {
     let Some(ts) = ts else { return Ok(None) };
-    let root = state.message(channel, ts).filter(|message| message.is_public()).ok_or("thread_not_found")?;
+    let has_replies = |ts: &str| {
+        let mut replies = state.messages.iter().filter(|reply| reply.channel == channel && reply.is_public());
+        replies.any(|reply| reply.thread_ts.as_deref() == Some(ts))
+    };
+    let opens = |message: &&Message| message.is_public() || (message.ephemeral_to.is_none() && has_replies(ts));
+    let root = state.message(channel, ts).filter(opens).ok_or("thread_not_found")?;
     Ok(Some(root.thread_ts.clone().unwrap_or_else(|| root.ts.clone())))
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Slack;
 use super::args::{Answer, Args, Refused, page_of};
+use super::faults::{ARCHIVED, REMOVED};
 use super::spec::{ChannelSpec, PersonSpec, WorkspaceSpec};
 use super::state::{Message, State};
 
@@ -115,14 +116,16 @@ impl Slack {
         let name = named.strip_prefix('#').unwrap_or(named);
         let by_name = spec.channels().find(|channel| channel.name == name);
         let channel = spec.channel(named).or(by_name).ok_or("channel_not_found")?;
-        if spec.is_joined(&channel.id) { Ok(channel.id.clone()) } else { Err("not_in_channel".into()) }
+        let is_removed = channel.id == spec.channel.id && self.state().faults.is_on(REMOVED);
+        if spec.is_joined(&channel.id) && !is_removed { Ok(channel.id.clone()) } else { Err("not_in_channel".into()) }
     }
 
     /// The id of a channel that the bot may post to: given by id, by name, or as the person to talk to.
     pub(super) fn writable_channel(&self, named: &str) -> Result<String, Refused> {
         let id = self.readable_channel(named)?;
+        let is_closed = id == self.spec().channel.id && self.state().faults.is_on(ARCHIVED);
         match self.spec().channel(&id) {
-            Some(channel) if channel.is_archived => Err("is_archived".into()),
+            Some(channel) if channel.is_archived || is_closed => Err("is_archived".into()),
             _ => Ok(id),
         }
     }

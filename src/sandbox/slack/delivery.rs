@@ -12,6 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tokio::sync::oneshot;
 
 use super::Slack;
 use super::state::Delivery;
@@ -228,8 +229,18 @@ impl Slack {
         let Some(acknowledged) = self.push_envelope(&id, envelope.to_string()) else {
             return Answered::failed("connection_failed", started);
         };
+        self.acknowledged(&id, acknowledged, started).await
+    }
+
+    /// Waits until an envelope is acknowledged.
+    pub(super) async fn acknowledged(
+        &self,
+        id: &str,
+        acknowledged: oneshot::Receiver<Value>,
+        started: Instant,
+    ) -> Answered {
         let answer = tokio::time::timeout(ACK_LIMIT, acknowledged).await;
-        self.forget_envelope(&id);
+        self.forget_envelope(id);
         match answer {
             Ok(Ok(payload)) => Answered {
                 http_status: 200,

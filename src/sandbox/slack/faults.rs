@@ -38,12 +38,15 @@ pub struct FaultSwitch {
 }
 
 /// The panel's switches: id and label.
-const SWITCHES: [(&str, &str); 5] = [
+const SWITCHES: [(&str, &str); 8] = [
     (DOWN, "Slack is down"),
     (SLOW, "Slack is slow"),
     (RATE_LIMITED, "Every second call is rate limited"),
     (DROPS_METADATA, "Message metadata is dropped"),
     (REFUSES_BLOCKS, "Blocks are refused"),
+    (ARCHIVED, "The channel is archived"),
+    (REMOVED, "The bot is removed from the channel"),
+    (TOKEN_REVOKED, "The bot's token is revoked"),
 ];
 
 const DOWN: &str = "slack-down";
@@ -51,6 +54,9 @@ const SLOW: &str = "slack-slow";
 const RATE_LIMITED: &str = "slack-rate-limited";
 pub(super) const DROPS_METADATA: &str = "slack-drops-metadata";
 pub(super) const REFUSES_BLOCKS: &str = "slack-refuses-blocks";
+pub(super) const ARCHIVED: &str = "slack-channel-archived";
+pub(super) const REMOVED: &str = "slack-bot-removed";
+pub(super) const TOKEN_REVOKED: &str = "slack-token-revoked";
 
 /// The Retry-After of the panel's rate limit, in seconds.
 const PANEL_RETRY_AFTER: u64 = 1;

@@ -51,6 +51,7 @@ pub use actions::Delivered;
 pub use delivery::signature;
 pub use faults::{FaultSwitch, How};
 pub use page::{Hint, Panel, SetFault};
+pub use socket::Break;
 pub use spec::{BotSpec, ChannelSpec, GroupSpec, PersonSpec, WorkspaceSpec};
 pub use state::{Call, Delivery, Message, Outcome, StoredFile, View};
 
@@ -191,6 +192,14 @@ impl Slack {
     pub fn set_members(&self, group: &str, members: &[&str]) {
         let members = members.iter().map(|&member| member.to_owned()).collect();
         self.change(|state| state.members.insert(group.to_owned(), members));
+    }
+
+    /// Deletes a message, as an admin may; says whether there was one.
+    pub fn deletes(&self, ts: &str) -> bool {
+        self.change(|state| {
+            let found = state.messages.iter_mut().find(|message| message.ts == ts && !message.deleted);
+            found.map(|message| message.deleted = true).is_some()
+        })
     }
 
     /// Gives the bot's token exactly these scopes.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{MutexGuard, PoisonError};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -19,6 +20,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::Slack;
+use super::actions::Delivered;
 
 /// How many connections an app may have open.
 const CONNECTIONS_LIMIT: usize = 10;
@@ -31,6 +33,19 @@ pub(super) struct Links {
     turn: usize,
     next_id: u64,
     unacknowledged: HashMap<String, Waiting>,
+    /// What becomes of the next acknowledgement, if its connection is to break.
+    breaks: Option<Break>,
+    /// The last envelope, with its id.
+    last: Option<(String, String)>,
+}
+
+/// How a connection breaks around an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Break {
+    /// The acknowledgement gets lost with it.
+    Before,
+    /// The acknowledgement has arrived.
+    After,
 }
 
 struct Link {
@@ -76,16 +91,30 @@ impl Slack {
         self.change(|_| ());
     }
 
+    /// Breaks the connection over which the next acknowledgement comes.
+    pub fn breaks_connection(&self, when: Break) {
+        self.links().breaks = Some(when);
+    }
+
+    /// Delivers the last envelope once more, as it was; `None` if there was none, or no connection is open.
+    pub async fn delivers_envelope_again(&self) -> Option<Delivered> {
+        let (id, envelope) = self.links().last.clone()?;
+        let started = Instant::now();
+        let acknowledged = self.push_envelope(&id, envelope)?;
+        Some(self.acknowledged(&id, acknowledged, started).await.into())
+    }
+
     /// Puts an envelope on exactly one connection; `None` if none is open.
     pub(super) fn push_envelope(&self, id: &str, envelope: String) -> Option<oneshot::Receiver<Value>> {
         let mut links = self.links();
         links.turn = links.turn.wrapping_add(1);
         let chosen = links.turn.checked_rem(links.open.len())?;
         let link = &links.open[chosen];
-        link.frames.send(Frame::Text(envelope)).ok()?;
+        link.frames.send(Frame::Text(envelope.clone())).ok()?;
         let (acknowledge, acknowledged) = oneshot::channel();
         let waiting = Waiting { link: link.id, acknowledge };
         links.unacknowledged.insert(id.to_owned(), waiting);
+        links.last = Some((id.to_owned(), envelope));
         Some(acknowledged)
     }
 
@@ -93,17 +122,23 @@ impl Slack {
         self.links().unacknowledged.remove(id);
     }
 
-    fn acknowledge(&self, link: u64, frame: &str) {
-        let Ok(mut frame) = serde_json::from_str::<Value>(frame) else { return };
-        let Some(id) = frame["envelope_id"].as_str().map(str::to_owned) else { return };
+    /// Whether the connection breaks now.
+    fn acknowledge(&self, link: u64, frame: &str) -> bool {
+        let Ok(mut frame) = serde_json::from_str::<Value>(frame) else { return false };
+        let Some(id) = frame["envelope_id"].as_str().map(str::to_owned) else { return false };
         let mut links = self.links();
         // Only the connection that got an envelope can acknowledge it.
-        if links.unacknowledged.get(&id).is_some_and(|waiting| waiting.link == link)
+        if links.unacknowledged.get(&id).is_none_or(|waiting| waiting.link != link) {
+            return false;
+        }
+        let breaks = links.breaks.take();
+        if breaks != Some(Break::Before)
             && let Some(waiting) = links.unacknowledged.remove(&id)
         {
             // The delivery may have given up in this moment.
             let _ = waiting.acknowledge.send(frame["payload"].take());
         }
+        breaks.is_some()
     }
 
     async fn serve_link(self, upgraded: Upgraded) {
@@ -148,7 +183,11 @@ impl Slack {
                     None => break,
                 },
                 incoming = socket.next() => match incoming {
-                    Some(Ok(Message::Text(text))) => self.acknowledge(id, text.as_str()),
+                    Some(Ok(Message::Text(text))) => {
+                        if self.acknowledge(id, text.as_str()) {
+                            break;
+                        }
+                    }
                     Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                     Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => {}
                 },

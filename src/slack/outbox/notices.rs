@@ -217,7 +217,7 @@ fn parsed(key: &str) -> Option<(Moment, &str)> {
 }
 
 /// Why a notice could not be delivered, for people.
-fn problem(code: &str, to: &str) -> String {
+pub(super) fn problem(code: &str, to: &str) -> String {
     let why = match code {
         "channel_not_found" if is_person(to) => "Slack knows no such person here",
         "channel_not_found" => "Slack knows no such channel, or it is private and Alch is not in it; invite Alch there",

@@ -84,7 +84,13 @@ impl Pace {
         if lock(&self.troubles).insert(channel.to_owned(), name.clone()).as_ref() == Some(&name) {
             return;
         }
-        if mendable {
+        if let CallError::InvalidAuth(_) = error {
+            tracing::error!(
+                slack.channel = channel, %error,
+                "Slack accepts the bot's token no more, and nobody can be told of runs, which go on: install the app again, \
+                 give SLACK_BOT_TOKEN the new token and restart; what was not told is told then"
+            );
+        } else if mendable {
             tracing::error!(slack.channel = channel, %error, "Slack refuses what a run has to tell; trying again every minute");
         } else {
             tracing::warn!(slack.channel = channel, %error, "Slack is away; what runs have to tell waits");

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::notices::Lines;
-use super::post::{GoOn, Line, Outgoing, Stop, Telling, digest, is_lost, name};
+use super::notices::{Lines, problem};
+use super::post::{GoOn, Line, Outgoing, Stop, Telling, digest, is_closed, is_lost, is_thread_gone, name};
 use super::{Inner, Told};
-use crate::domain::{Recorded, Run, RunId, SlackPlace};
+use crate::domain::{Actor, Recorded, Run, RunId, SlackPlace};
 use crate::slack::client::CallError;
 use crate::slack::message::Message;
 use crate::store::SlackMessage;
@@ -17,6 +17,9 @@ use crate::store::SlackMessage;
 /// The card's key, and that of its one replacement, should the card be deleted.
 const CARD: &str = "card";
 const CARD_AGAIN: &str = "card-2";
+/// The keys of what the requester is told directly while the channel is closed: that it is, and how the run ended.
+const ELSEWHERE: &str = "elsewhere";
+const ELSEWHERE_END: &str = "elsewhere-end";
 /// The wait after the store failed.
 const STORE_WAIT: SignedDuration = SignedDuration::from_secs(2);
 /// How long the thread lets the notices go first.
@@ -34,6 +37,8 @@ pub(super) struct Memory {
     own: Line,
     /// Card and replacement are both gone: somebody does not want it.
     card_unwanted: bool,
+    /// The requester, who is told directly while the channel is closed.
+    elsewhere: Line,
     notices: Lines,
 }
 
@@ -97,7 +102,12 @@ impl Inner {
                 memory.own.failures = 0;
                 due
             }
-            Err(stop) => Some(self.hold(&mut memory.own, stop)?),
+            Err(stop) => {
+                if let (Some(code), Some(place)) = (is_closed(&stop), &place) {
+                    self.tell_elsewhere(&told, &mut memory.elsewhere, place, code).await?;
+                }
+                Some(self.hold(&mut memory.own, stop)?)
+            }
         };
         if let Some(due) = own.into_iter().chain(noticed?).min() {
             // Where it is planned that nobody else is told, nothing is to be done before then, whatever is recorded.
@@ -141,6 +151,29 @@ impl Inner {
         match tokio::time::timeout(HEAD_START, &mut noticed).await {
             Ok(noticed) => (thread.await, noticed),
             Err(_) => tokio::join!(thread, noticed),
+        }
+    }
+
+    /// Tells the requester directly, once, that the channel is closed, and once how the run ended meanwhile. The channel
+    /// itself is told everything when it is open again.
+    async fn tell_elsewhere(
+        &self,
+        told: &Telling<'_>,
+        line: &mut Line,
+        place: &SlackPlace,
+        code: &str,
+    ) -> Result<(), Stop> {
+        let Actor::Slack { user, .. } = &told.run.actor else { return Ok(()) };
+        let key = if told.run.ended.is_some() { ELSEWHERE_END } else { ELSEWHERE };
+        if told.ts(key).is_some() || line.held_until(self.clock.now()).is_some() {
+            return Ok(());
+        }
+        let message = (self.look.elsewhere)(told.run, &place.channel, &problem(code, &place.channel));
+        let what =
+            Outgoing { key, channel: user, thread_ts: None, broadcast: false, message: &message, rendering: None };
+        match self.post(&mut told.clone(), line, what).await {
+            Ok(_) => Ok(()),
+            Err(stop) => self.hold(line, stop).map(drop),
         }
     }
 
@@ -216,24 +249,46 @@ impl Inner {
                 }
                 continue;
             }
-            let thread_ts = place.thread_ts.clone().or_else(|| own_thread(told));
             let rendering = |journal: &[Recorded]| {
                 let thread = (self.look.thread)(journal);
                 thread.into_iter().find(|other| other.key == key).map(|told| told.message)
             };
-            let what = Outgoing {
-                key: &key,
-                channel: &place.channel,
-                thread_ts: thread_ts.as_deref(),
-                broadcast,
-                message: &message,
-                rendering: Some(&rendering),
+            let posted = loop {
+                let thread_ts = thread_of(told, place, &line.gone);
+                if thread_ts.is_none() {
+                    if told.get(CARD_AGAIN).is_none() {
+                        let card = (self.look.card)(told.run, self.clock.now());
+                        let channel = SlackPlace { channel: place.channel.clone(), thread_ts: None };
+                        self.post(told, line, card_to_post(CARD_AGAIN, &channel, &card)).await?;
+                        continue;
+                    }
+                    if !broadcast {
+                        // Somebody wants neither the card nor its thread.
+                        break None;
+                    }
+                }
+                let what = Outgoing {
+                    key: &key,
+                    channel: &place.channel,
+                    thread_ts: thread_ts.as_deref(),
+                    broadcast: broadcast && thread_ts.is_some(),
+                    message: &message,
+                    rendering: Some(&rendering),
+                };
+                let posted = match &chart {
+                    // It never changes, and its first line finds it in each of its forms.
+                    Some(chart) => self.show_chart(told, line, Outgoing { rendering: None, ..what }, chart).await,
+                    None => self.post(told, line, what).await,
+                };
+                match (posted, thread_ts) {
+                    (Err(stop), Some(thread_ts)) if is_thread_gone(&stop) => {
+                        tracing::warn!(run.id = %told.run.id, "a run's thread is gone; it goes on below another card");
+                        line.gone.push(thread_ts);
+                    }
+                    (posted, _) => break Some(posted?),
+                }
             };
-            let posted = match &chart {
-                // It never changes, and its first line finds it in each of its forms.
-                Some(chart) => self.show_chart(told, line, Outgoing { rendering: None, ..what }, chart).await?,
-                None => self.post(told, line, what).await?,
-            };
+            let Some(posted) = posted else { continue };
             if live && !posted {
                 // It was there already, and may show something older.
                 due = due.into_iter().chain(self.update(told, line, &key, &message).await?).min();
@@ -248,9 +303,12 @@ fn card_to_post<'a>(key: &'a str, place: &'a SlackPlace, message: &'a Message) -
     Outgoing { key, channel: &place.channel, thread_ts, broadcast: false, message, rendering: None }
 }
 
-/// The card's thread. It stays with the first card: a thread outlives the message that it began with.
-fn own_thread(told: &Telling<'_>) -> Option<String> {
-    told.ts(CARD).or_else(|| told.ts(CARD_AGAIN)).cloned()
+/// The thread that a run is told in. It stays with the first card, for a thread with replies outlives the message that it
+/// began with; only where it is gone it goes on with the card's replacement. None when that is gone too, or not there.
+fn thread_of(told: &Telling<'_>, place: &SlackPlace, gone: &[String]) -> Option<String> {
+    let again = told.get(CARD_AGAIN).filter(|card| card.thread_ts.is_none()).and_then(|card| card.ts.clone());
+    let first = place.thread_ts.clone().or_else(|| told.ts(CARD).cloned());
+    first.into_iter().chain(again).find(|ts| !gone.contains(ts))
 }
 
 /// Where the card is, if it is anywhere: a configuration that moves to another channel leaves old threads where they are.

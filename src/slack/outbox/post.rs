@@ -57,6 +57,8 @@ pub(super) struct Line {
     surely_not_posted: Option<String>,
     /// Updates that failed, by the message's key.
     updates: HashMap<String, FailedUpdate>,
+    /// Threads that somebody has deleted, or closed.
+    pub(super) gone: Vec<String>,
 }
 
 /// What came of updating a message.
@@ -390,6 +392,25 @@ pub(super) fn is_person(id: &str) -> bool {
 pub(super) fn is_lost(error: &CallError) -> bool {
     matches!(error, CallError::Api { code, .. }
         if matches!(code.as_str(), "message_not_found" | "edit_window_closed" | "cant_update_message"))
+}
+
+/// Whether no reply can be posted into a thread any more.
+pub(super) fn is_thread_gone(stop: &Stop) -> bool {
+    matches!(stop, Stop::Failed { error: CallError::Api { code, .. }, .. }
+        if matches!(code.as_str(), "thread_not_found" | "message_not_found" | "cannot_reply_to_message"
+            | "restricted_action_thread_locked"))
+}
+
+/// Slack's word for it, if the channel is closed to us until somebody opens it.
+pub(super) fn is_closed(stop: &Stop) -> Option<&str> {
+    match stop {
+        Stop::Failed { error: error @ CallError::Api { code, .. }, .. }
+            if is_about_channel(error) || code.starts_with("restricted_action") =>
+        {
+            Some(code)
+        }
+        Stop::Failed { .. } | Stop::Store(_) | Stop::Until(_) | Stop::Asked | Stop::Lapsed => None,
+    }
 }
 
 /// Slack's word for it, if Slack has understood what was asked for and will not do it, however often it is asked. Not

@@ -83,10 +83,14 @@ fn remarks(run: &Run, context: &ViewContext<'_>, now: Timestamp) -> Vec<Markup> 
         lines.push(md!("❓ {}", Markup::prose(&clip(question, 900))));
         lines.push(md!("{}, please answer until {}.", Markup::actor(&run.actor), Markup::day(*until)));
     }
-    if let Some((problem, since, retry_at)) = &run.trouble {
-        let lasting = words::between(*since, now);
-        lines
-            .push(md!("⚠️ {}; trying again at {}, for {} now.", clip(problem, 400), Markup::time(*retry_at), lasting,));
+    if let Some(trouble) = &run.trouble {
+        lines.push(md!(
+            "⚠️ {}; trying again at {}, for {} now{}.",
+            clip(&trouble.problem, 400),
+            Markup::time(trouble.retry_at),
+            words::between(trouble.since, now),
+            trouble.gives_up_at.map(|until| md!(", until {}", Markup::time(until))).unwrap_or_default(),
+        ));
     }
     if let Some(by) = run.preempted {
         lines.push(md!("⏏️ Rollback {} goes first: this run stops at its next safe point.", by));

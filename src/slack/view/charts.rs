@@ -12,7 +12,7 @@ use crate::domain::{Check, Command, Event, Run, StepKind, StepProgress, StepStat
 use crate::slack::message::Message;
 
 /// The check that counts what came through.
-const TRAFFIC: &str = "traffic";
+pub(super) const TRAFFIC: &str = "traffic";
 /// Kinds of failures that are drawn one by one.
 const MOST_FAILURES: usize = 5;
 /// The longest chart in text.

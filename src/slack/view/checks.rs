@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::blocks::Draft;
+use super::charts::TRAFFIC;
 use super::markup::{Markup, clip, md};
 use super::words;
 use crate::domain::{
@@ -44,7 +45,10 @@ fn gate_headline(run: &Run, progress: &StepProgress) -> Markup {
         }
         StepStatus::Done | StepStatus::Already => md!("✅ {}{}", md!("{} passed its gate", rule).bold(), tail),
         StepStatus::Inconclusive => {
-            md!("❔ {}: no traffic seen{}", md!("{} is enabled, not yet proven", rule).bold(), tail)
+            let title = md!("{} is enabled, not yet proven", rule).bold();
+            let saw_traffic =
+                progress.checks.iter().any(|check| check.name == TRAFFIC && check.verdict == Verdict::Pass);
+            if saw_traffic { md!("❔ {}{}", title, tail) } else { md!("❔ {}: no traffic seen{}", title, tail) }
         }
         StepStatus::Failed => {
             let how = match progress.step.kind {

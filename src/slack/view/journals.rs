@@ -454,6 +454,7 @@ pub fn troubled() -> Story {
         step: Some(id("enable:signal-generated")),
         problem: "AWS throttles EnableRule".to_owned(),
         retry_at: start() + SignedDuration::from_secs(seconds),
+        gives_up_at: Some(start() + SignedDuration::from_secs(602)),
     };
     begun(enable_first(), off_to_on("signal-generated"), OnGateFailure::Hold)
         .started("enable:signal-generated")
@@ -464,6 +465,27 @@ pub fn troubled() -> Story {
         .then(trouble(47))
         .after(30)
         .then(trouble(107))
+}
+
+/// The same, once AWS answers again.
+pub fn trouble_passed() -> Story {
+    troubled().after(60).applied("enable:signal-generated", OFF, ON)
+}
+
+/// A gate that cannot be asked when it should decide, and can later.
+pub fn gate_untold() -> Story {
+    let unread = |checks: Vec<Check>| {
+        let reason = "CloudWatch throttled GetMetricData: too many requests at the moment.";
+        checks
+            .into_iter()
+            .map(|check| Check { verdict: Verdict::Unknown, reason: reason.to_owned(), ..check })
+            .collect()
+    };
+    begun(enable_first(), off_to_on("signal-generated"), OnGateFailure::Hold)
+        .enabled_and_watched("signal-generated", unread(traffic("signal-generated", "", "0")))
+        .after(30)
+        .checked("gate:signal-generated", traffic("signal-generated", "4", "0"))
+        .finished("gate:signal-generated", StepStatus::Done, "")
 }
 
 /// Every story, by name.
@@ -483,6 +505,8 @@ pub fn all() -> BTreeMap<&'static str, Story> {
         ("queued", queued()),
         ("asked_and_answered", asked_and_answered()),
         ("troubled", troubled()),
+        ("trouble_passed", trouble_passed()),
+        ("gate_untold", gate_untold()),
         ("preempted", preempted()),
         ("cannot_be_asked", cannot_be_asked()),
         ("promoted", promoted()),

@@ -1,8 +1,8 @@
 //! How a run looks in Slack: pure functions from a journal, or the run folded from it, to messages.
 //!
 //! The card shows the run as it is now and is rendered anew; the messages of the thread each follow from the journal up
-//! to one event and never change, but for the questions for approval, which show how they stand. Notices to stakeholders,
-//! forms and answers to one person are here too. Nothing here waits, asks the clock or knows how messages are sent.
+//! to one event and never change, but for those that show how things stand: questions for approval, progress, trouble with
+//! AWS. Notices to stakeholders, forms and answers to one person are here too. Nothing here waits, asks the clock or knows how messages are sent.
 
 mod approval;
 mod blocks;
@@ -12,6 +12,7 @@ mod charts;
 mod checks;
 mod clicked;
 mod degraded;
+mod elsewhere;
 mod holds;
 mod home;
 mod markup;
@@ -30,6 +31,7 @@ mod steering;
 mod subscriptions;
 mod terminal;
 mod thread;
+mod trouble;
 mod versions;
 mod words;
 
@@ -46,6 +48,7 @@ pub use card::{card, card_changes_at};
 pub use charts::Charted;
 pub use clicked::{rollback_offer, rolled_back, run_made};
 pub use degraded::{degraded, whole_again};
+pub use elsewhere::elsewhere;
 pub use holds::{AuditFile, audit_file, audit_uploaded, held_already, kept_out, not_yours};
 pub use home::home;
 pub use markup::tame;

@@ -1,18 +1,20 @@
 //! The thread of a run: which events speak, and what they say.
 //!
-//! A question for approval is live: it shows how it stands now. Every other message follows from the journal up to its
-//! event and nothing later, so it never changes once it is posted, and posting on after a restart is comparing keys.
+//! A question for approval, the progress of a step and a trouble with AWS are live: they show how things stand now. Every
+//! other message follows from the journal up to its event and nothing later, so it never changes once it is posted, and
+//! posting on after a restart is comparing keys.
 //! Steps that go well are silent where the gate speaks for them.
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::approval::{self, Question};
 use super::blocks::Draft;
 use super::charts::{self, Charted};
 use super::markup::{Markup, clip, md};
 use super::signals::{self, Signal};
+use super::trouble::Troubles;
 use super::{ViewContext, buttons, card, checks, notices, plan, progress, words};
 use crate::domain::{
     Change, Check, Command, Environment, Event, Hold, HoldKind, Moment, Outcome, Recorded, RuleState, Run, StepId,
@@ -20,8 +22,6 @@ use crate::domain::{
 };
 use crate::slack::message::Message;
 
-/// Trouble is told when it lasts: from this on between its beginning and the next try. The card tells it at once.
-const LASTING_TROUBLE: SignedDuration = SignedDuration::from_secs(30);
 /// Lines of changes or differences that a message spells out.
 const MAX_LINES: usize = 24;
 
@@ -44,22 +44,34 @@ pub struct ThreadMessage {
 pub fn thread(journal: &[Recorded], context: &ViewContext<'_>) -> Vec<ThreadMessage> {
     let Some((first, rest)) = journal.split_first() else { return Vec::new() };
     let Some(run) = Run::from_journal(std::slice::from_ref(first)) else { return Vec::new() };
-    let mut teller =
-        Teller { run, context, plans: 0, trouble_told: None, questions: Vec::new(), progressed: BTreeSet::new() };
+    let mut teller = Teller {
+        run,
+        context,
+        plans: 0,
+        troubles: Troubles::default(),
+        questions: Vec::new(),
+        progressed: BTreeSet::new(),
+    };
     let told: Vec<Told> = rest
         .iter()
         .flat_map(|recorded| {
             let over = teller.run.ended.is_some();
             let told = teller.tell(recorded);
+            let trouble = teller.troubles.note(&teller.run, recorded, context);
+            let trouble = trouble.map(|trouble| Told::Trouble { key: recorded.seq.to_string(), trouble });
             let chart = (!over).then(|| charts::of(&teller.run, &recorded.event)).flatten();
-            told.into_iter().chain(chart.map(|chart| Told::Once(charted(recorded, chart))))
+            told.or(trouble).into_iter().chain(chart.map(|chart| Told::Once(charted(recorded, chart))))
         })
         .collect();
-    let Teller { run, questions, .. } = teller;
+    let Teller { run, questions, troubles, .. } = teller;
     let render = |told| match told {
         Told::Once(message) => Some(message),
         Told::Progress { key, step } => {
             let message = progress::message(&run, &step)?;
+            Some(ThreadMessage { key, message, broadcast: false, live: true, chart: None })
+        }
+        Told::Trouble { key, trouble } => {
+            let message = troubles.message(trouble, &run, context)?;
             Some(ThreadMessage { key, message, broadcast: false, live: true, chart: None })
         }
         Told::Live { key, question } => {
@@ -89,6 +101,11 @@ enum Told {
         key: String,
         step: StepId,
     },
+    /// A trouble with AWS, rendered when the whole journal is known.
+    Trouble {
+        key: String,
+        trouble: usize,
+    },
 }
 
 /// Walks through a journal and knows no more of the run than had happened at each event.
@@ -96,8 +113,7 @@ struct Teller<'a> {
     run: Run,
     context: &'a ViewContext<'a>,
     plans: usize,
-    /// When the trouble began that was told last.
-    trouble_told: Option<Timestamp>,
+    troubles: Troubles,
     questions: Vec<Question>,
     /// The steps whose progress has a message.
     progressed: BTreeSet<StepId>,
@@ -212,7 +228,6 @@ impl Teller<'_> {
                 clip(&change_sets.join(", "), 300)
             ))),
             Event::Finished { step, status, .. } => self.finished(step, *status),
-            Event::Troubled { .. } => self.troubled(),
             Event::Asked { step, question, until } => Some(self.asked(step, question, *until)),
             Event::Undone { step, change } => Some(section(undone(run.step(step), step, change))),
             Event::RulesDisabled { rules, elapsed_ms, verified } => {
@@ -380,23 +395,6 @@ impl Teller<'_> {
             }
             _ => None,
         }
-    }
-
-    fn troubled(&mut self) -> Option<Draft> {
-        let (problem, since, retry_at) = self.run.trouble.as_ref()?;
-        let lasts = words::between(*since, *retry_at) >= LASTING_TROUBLE;
-        if !lasts || self.trouble_told == Some(*since) {
-            return None;
-        }
-        let text = md!(
-            "⚠️ {} since {}: {}\nThe run goes on by itself when this passes; the next try is at {}.",
-            Markup::from("Trouble").bold(),
-            Markup::time(*since),
-            Markup::prose(&clip(problem, 1000)),
-            Markup::time(*retry_at),
-        );
-        self.trouble_told = Some(*since);
-        Some(section(text))
     }
 
     fn ended(&self) -> Option<Draft> {

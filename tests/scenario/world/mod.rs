@@ -153,6 +153,11 @@ impl World {
         &self.config.environments[name]
     }
 
+    /// Changes what the bot is told at its next start, and nothing of the world.
+    pub fn configured(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+    }
+
     /// Starts the bot on the database that is there.
     pub async fn starts(&mut self) {
         if std::mem::take(&mut self.was_killed) {

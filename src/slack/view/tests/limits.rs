@@ -207,7 +207,12 @@ fn hostile(evil: &str, many: usize, ending: u8) -> Vec<Recorded> {
         },
         Event::Observed { facts },
         Event::Planned { digest: PlanDigest(e()), plan },
-        Event::Troubled { step: None, problem: e(), retry_at: journals::start() + lasting },
+        Event::Troubled {
+            step: Some(journals::id("enable:signal-generated")),
+            problem: e(),
+            retry_at: journals::start() + lasting,
+            gives_up_at: Some(journals::start() + lasting),
+        },
     ];
     let digest = || PlanDigest(e());
     let approval = |subject: Subject| Event::ApprovalAsked {

@@ -67,6 +67,8 @@ stories!(
     queued,
     asked_and_answered,
     troubled,
+    trouble_passed,
+    gate_untold,
     preempted,
     cannot_be_asked,
     promoted,
