@@ -309,7 +309,10 @@ impl fmt::Display for AwsError {
                 "no usable AWS credentials for {service} {name}{on}: check the role, profile or keys that Alch runs with"
             )?,
             AwsErrorKind::CredentialsExpired => {
-                write!(f, "the AWS credentials have expired ({service} {name}{on}): renew them")?;
+                write!(
+                    f,
+                    "the AWS credentials have expired ({service} {name}{on}): renew them, and restart Alch where they are fixed keys"
+                )?;
             }
             AwsErrorKind::Unreachable => write!(f, "{service} could not be reached for {name}{on}; nothing was sent")?,
             AwsErrorKind::Interrupted => write!(f, "the connection to {service} broke during {name}{on}")?,

@@ -194,7 +194,7 @@ async fn errors_say_what_happened_and_what_to_do() {
             "ExpiredTokenException",
             false,
             false,
-            "the AWS credentials have expired (EventBridge EnableRule for rule-one): renew them (request req-9)",
+            "the AWS credentials have expired (EventBridge EnableRule for rule-one): renew them, and restart Alch where they are fixed keys (request req-9)",
         ),
         (
             403,

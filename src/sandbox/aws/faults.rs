@@ -30,6 +30,7 @@ pub const VERSION_FORBIDDEN: &str = "aws.version-forbidden";
 pub const SIMULATE_DENIED: &str = "aws.simulate-denied";
 pub const POLICIES_DENIED: &str = "aws.policies-denied";
 pub const STALE_READS: &str = "aws.stale-reads";
+pub const CREDENTIALS_EXPIRED: &str = "aws.credentials-expired";
 pub const SESSION_TAGS_REFUSED: &str = "aws.session-tags-refused";
 
 /// One switch of the panel.
@@ -312,6 +313,7 @@ impl State {
             (SIMULATE_DENIED, "IAM simulates nothing for the bot"),
             (POLICIES_DENIED, "The policies of roles may not be read"),
             (STALE_READS, "Reads of rules are some seconds old"),
+            (CREDENTIALS_EXPIRED, "The bot's credentials have expired"),
             (SESSION_TAGS_REFUSED, "Roles refuse sessions that say who asked"),
         ] {
             add(None, Aws, id.to_owned(), label.to_owned(), Effect::None);

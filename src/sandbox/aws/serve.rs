@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::calls::{Call, Outcome};
 use super::faults::{
-    ENABLE_DENIED, Failure, METRICS_FORBIDDEN, SLOW, THROTTLE_ALL, THROTTLE_SOME, UNREACHABLE, VERSION_FORBIDDEN,
+    CREDENTIALS_EXPIRED, ENABLE_DENIED, Failure, METRICS_FORBIDDEN, SLOW, THROTTLE_ALL, THROTTLE_SOME, UNREACHABLE,
+    VERSION_FORBIDDEN,
 };
 use super::input::Input;
 use super::invoke::SLOW_FOR;
@@ -148,6 +149,8 @@ impl Inner {
             Some(Failure::BeforeEffect)
         } else if on(THROTTLE_ALL) || (on(THROTTLE_SOME) && self.served.is_multiple_of(THROTTLE_EACH)) {
             Some(Failure::Throttle)
+        } else if on(CREDENTIALS_EXPIRED) {
+            Some(Failure::ExpiredToken)
         } else if on(METRICS_FORBIDDEN) && matches!(operation, "GetMetricData" | "GetMetricStatistics")
             || on(ENABLE_DENIED) && operation == "EnableRule"
             || on(VERSION_FORBIDDEN)
