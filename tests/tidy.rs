@@ -422,7 +422,7 @@ fn the_documents_name_only_files_that_are_there() {
     for document in documents {
         let text = read(document);
         for quoted in text.split('`').skip(1).step_by(2) {
-            let is_path = ["src/", "tests/", "config/", "migrations/", "docs/", "deploy/"]
+            let is_path = ["src/", "tests/", "config/", "migrations/", "docs/", "deploy/", "fuzz/"]
                 .iter()
                 .any(|top| quoted.starts_with(top));
             let path = quoted.trim_end_matches('/');

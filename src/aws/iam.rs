@@ -263,6 +263,8 @@ fn percent_decoded(text: &str) -> String {
     let mut at = 0;
     while at < bytes.len() {
         let escaped = text.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        // Rust's numbers may have a sign.
+        let escaped = escaped.filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit()));
         match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(byte) => {
                 decoded.push(byte);
@@ -289,7 +291,7 @@ mod tests {
     #[test]
     fn documents_are_decoded_as_iam_encodes_them() {
         assert_eq!(percent_decoded("%7B%22a%22%3A%20%22b%2Bc+d%22%7D"), r#"{"a": "b+c+d"}"#);
-        assert_eq!(percent_decoded("100% %zz %4"), "100% %zz %4");
+        assert_eq!(percent_decoded("100% %zz %+4 %4"), "100% %zz %+4 %4");
     }
 
     #[test]

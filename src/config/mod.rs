@@ -108,7 +108,7 @@ impl Config {
         }
         if !errors.is_empty() {
             // What follows from half a file would only confuse.
-            return Err(ConfigErrors(errors));
+            return Err(secrets::hidden_in(errors));
         }
         errors.extend(root.override_from(variables));
         secrets::refuse_in(&mut root, &mut errors);
@@ -134,7 +134,7 @@ impl Config {
         errors.dedup();
         match (config, secrets) {
             (Some(config), Some(secrets)) if errors.is_empty() => Ok((config, secrets)),
-            _ => Err(ConfigErrors(errors)),
+            _ => Err(secrets::hidden_in(errors)),
         }
     }
 

@@ -2,11 +2,12 @@
 
 use secrecy::SecretString;
 
-use super::problem::{ConfigError, KeyPath, Origin, Segment};
+use super::problem::{ConfigError, ConfigErrors, KeyPath, Origin, Segment};
 use super::store;
 use super::tree::{Node, Value};
 use super::{Config, Variables};
 use crate::domain::StepUp;
+use crate::sam::{MASKED, Mask};
 
 /// What Alch must not show to anybody. `Debug` hides it.
 #[derive(Clone, Debug)]
@@ -139,6 +140,24 @@ pub(super) fn refuse_in(root: &mut Node, errors: &mut Vec<ConfigError>) {
             root.put(&path.0, Some(Value::Text(String::new())));
         }
     }
+}
+
+/// The errors, as they may be told: a key or a value that they quote may have a secret in it that stands where none is
+/// expected, and so was not taken out of the settings.
+pub(super) fn hidden_in(mut errors: Vec<ConfigError>) -> ConfigErrors {
+    for error in &mut errors {
+        error.problem = hidden(&error.problem);
+        for segment in &mut error.key.0 {
+            if let Segment::Key(key) = segment {
+                *key = hidden(key);
+            }
+        }
+    }
+    ConfigErrors(errors)
+}
+
+fn hidden(text: &str) -> String {
+    by_looks(text).map_or_else(|| Mask::default().line(text), |_| MASKED.to_owned())
 }
 
 fn by_name(path: &KeyPath) -> Option<&'static str> {

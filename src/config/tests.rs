@@ -554,6 +554,16 @@ fn secrets_in_the_settings_are_refused_and_never_shown() {
     // A line that is not TOML is not quoted either.
     let found = errors_of("[slack]\nbot_token = \"xoxb-hush", &[]);
     assert!(found.contains("a.toml:2: this is not TOML") && !found.contains("hush"), "{found}");
+    // Nor is what stands where nobody expects a secret.
+    for line in [
+        "\"xoxb-1-hush-hush\" = 1",
+        "transport = \"it is xoxb-1-hush-hush\"",
+        "api_url = \"https://alch:hush@slack.example\"",
+        "0123456789abcdef0123456789abcdef = \"hush\"",
+    ] {
+        let found = errors_of(&with("[slack]", &format!("[slack]\n{line}")), &[]);
+        assert!(!found.contains("hush") && !found.contains("0123456789abcdef"), "{found}");
+    }
 }
 
 #[test]

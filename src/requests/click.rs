@@ -1,5 +1,5 @@
 //! What a button says. Its value is opaque and names things; what is true of them is read from the journal. A value that
-//! was made up says nothing more than a button could have said.
+//! was made up says nothing more than a button could have said. Pure, and public for what attacks it from outside.
 
 use crate::domain::{Answer, Command, PlanDigest, RunId, StepId, Subject};
 use crate::slack::view::action;
@@ -12,26 +12,26 @@ const MAX_NAME: usize = 300;
 
 /// What a button says beside the command that it stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Pressed {
+pub struct Pressed {
     /// Whether it was a button at all: a click is always answered.
-    pub(super) by_button: bool,
+    pub by_button: bool,
     /// Wait for the environment when another run holds it.
-    pub(super) queue: bool,
+    pub queue: bool,
     /// The step that it is about: an old card must not answer a newer question, nor skip a newer step.
-    pub(super) step: Option<StepId>,
+    pub step: Option<StepId>,
     /// The plan and what of it is decided about.
-    pub(super) about: Option<(PlanDigest, Subject)>,
+    pub about: Option<(PlanDigest, Subject)>,
     /// The button of a rollback or a hard stop, after its confirmation.
-    pub(super) card: Option<Card>,
+    pub card: Option<Card>,
     /// The one-time code that was shown in a form.
-    pub(super) shown: Option<Shown>,
+    pub shown: Option<Shown>,
     /// What was noted there.
-    pub(super) note: Option<String>,
+    pub note: Option<String>,
 }
 
 /// What shows the button of a rollback or a hard stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Card {
+pub enum Card {
     /// The card of a run that waits for it.
     Of(RunId),
     /// None does: an answer that was given because the database did not make a run, or the card of a rollback that is over
@@ -41,7 +41,7 @@ pub(super) enum Card {
 
 /// What a click means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Click {
+pub enum Click {
     /// A command.
     Ask(Command, Pressed),
     /// A command that lacks its reason, or its code, which a form asks for.
@@ -55,7 +55,7 @@ pub(super) enum Click {
 }
 
 /// Reads a click.
-pub(super) fn read(action_id: &str, value: &str) -> Click {
+pub fn read(action_id: &str, value: &str) -> Click {
     let read = match action_id {
         action::QUEUE => Some(Click::Typed(value.to_owned(), Pressed { queue: true, ..by_button() })),
         action::CANCEL => run_only(value, |run| Command::Cancel { run }),
@@ -86,7 +86,7 @@ pub(super) fn read(action_id: &str, value: &str) -> Click {
 }
 
 /// The command with its reason; as it is when it takes none.
-pub(super) fn with_reason(command: Command, why: String) -> Command {
+pub fn with_reason(command: Command, why: String) -> Command {
     match command {
         Command::Reject { run, .. } => Command::Reject { run, reason: why },
         Command::Override { run, safeguard, .. } => Command::Override { run, safeguard, reason: why },

@@ -7,7 +7,7 @@
 mod act;
 mod answer;
 mod audit;
-mod click;
+pub mod click;
 mod dead_letters;
 mod decide;
 mod form;
