@@ -5,7 +5,7 @@ use alch::domain::{Outcome, RuleState as State, Run, RunId};
 use alch::sandbox::aws::{ApiFault, Failure, RuleState};
 use jiff::SignedDuration;
 
-use crate::world::{World, story, story_with};
+use crate::world::{World, says, story, story_with};
 
 const R1: RunId = RunId(1);
 const BUS: &str = "alchemiser-trading-events-dev";
@@ -27,13 +27,6 @@ fn called(world: &World, operation: &str) -> usize {
 fn ended(run: &Run) -> (Outcome, &str) {
     let ended = run.ended.as_ref().unwrap();
     (ended.outcome, &ended.summary)
-}
-
-#[track_caller]
-fn says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in:\n{text}");
-    }
 }
 
 /// The messages of a run's thread about trouble with AWS.

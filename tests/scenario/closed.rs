@@ -4,7 +4,7 @@ use alch::domain::{Outcome, Recorded, RunId};
 use alch::sandbox::slack::StoredFile;
 use jiff::SignedDuration;
 
-use crate::world::{World, story};
+use crate::world::{World, says, story};
 
 const R1: RunId = RunId(1);
 const R2: RunId = RunId(2);
@@ -16,13 +16,6 @@ async fn ended(world: &World, run: RunId) -> (Outcome, String) {
 
 async fn runs(world: &World) -> usize {
     world.store().recent_runs(None, 100).await.unwrap().len()
-}
-
-#[track_caller]
-fn says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in:\n{text}");
-    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use alch::sandbox::aws::RuleState;
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 
-use crate::world::{World, story_with};
+use crate::world::{World, says, story_with};
 
 const R1: RunId = RunId(1);
 const R2: RunId = RunId(2);
@@ -75,13 +75,6 @@ async fn goes_to_its_end(world: &World, run: RunId) -> (Outcome, String) {
 
 async fn kinds(world: &World, run: RunId) -> Vec<&'static str> {
     world.journal(run).await.iter().map(|recorded| recorded.event.kind()).collect()
-}
-
-#[track_caller]
-fn says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in:\n{text}");
-    }
 }
 
 /// The run's journal; who is told first of those who are told at the same time is nobody's promise.

@@ -6,7 +6,7 @@ use alch::sandbox::slack::{Message, WorkspaceSpec};
 use jiff::SignedDuration;
 
 use crate::trouble::told_once;
-use crate::world::{World, story};
+use crate::world::{World, says, story};
 
 const R1: RunId = RunId(1);
 
@@ -16,15 +16,10 @@ fn told_directly(world: &World, person: &str) -> Vec<Message> {
     world.slack.messages().into_iter().filter(|message| message.channel == channel).collect()
 }
 
-fn calls(world: &World, method: &str) -> usize {
-    world.slack.calls().iter().filter(|call| call.method == method).count()
-}
-
-#[track_caller]
-fn says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in:\n{text}");
-    }
+/// How often the bot has posted or updated a message, or tried to.
+fn tellings(world: &World) -> usize {
+    let telling = ["chat.postMessage", "chat.update"];
+    world.slack.calls().iter().filter(|call| telling.contains(&call.method.as_str())).count()
 }
 
 #[test]
@@ -35,7 +30,7 @@ fn while_the_channel_is_closed_runs_go_on_the_requester_is_told_directly_and_all
         story(async |world| {
             world.alice().types("enable all dev").await;
             world.slack_gets_into_trouble();
-            let before = calls(world, "chat.postMessage") + calls(world, "chat.update");
+            let before = tellings(world);
             assert!(world.slack.set_fault(fault, true));
             world.passes(SignedDuration::from_hours(1)).await;
             assert_eq!(world.enabled("dev").len(), 4, "the run does not wait for Slack");
@@ -43,7 +38,7 @@ fn while_the_channel_is_closed_runs_go_on_the_requester_is_told_directly_and_all
             assert_eq!(directly.len(), 2, "{directly:?}");
             says(&directly[0].text, &["R-1 enable all", "goes on all the same", why, "/alch show R-1"]);
             says(&directly[1].text, &["succeeded", "R-1 enable all", why]);
-            let asked = calls(world, "chat.postMessage") + calls(world, "chat.update") - before;
+            let asked = tellings(world) - before;
             assert!(asked < 150, "{asked} calls in an hour");
             assert!(world.slack.set_fault(fault, false));
             world.slack_catches_up().await;
@@ -77,12 +72,12 @@ fn with_a_revoked_token_runs_go_on_and_all_is_told_after_a_start_with_a_new_one(
     story(async |world| {
         world.alice().types("enable all dev").await;
         world.slack_gets_into_trouble();
-        let before = calls(world, "chat.postMessage") + calls(world, "chat.update");
+        let before = tellings(world);
         assert!(world.slack.set_fault("slack-token-revoked", true));
         world.passes(SignedDuration::from_hours(1)).await;
         assert_eq!(world.enabled("dev").len(), 4);
         assert_eq!(world.run(R1).await.ended.unwrap().outcome, Outcome::Succeeded);
-        let asked = calls(world, "chat.postMessage") + calls(world, "chat.update") - before;
+        let asked = tellings(world) - before;
         assert!(asked < 150, "{asked} calls in an hour");
         world.killed();
         assert!(world.slack.set_fault("slack-token-revoked", false));

@@ -73,6 +73,14 @@ pub struct Person<'a> {
     id: &'static str,
 }
 
+/// A text has all of these parts.
+#[track_caller]
+pub fn says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+}
+
 /// Tells a story and then demands a clean slate: nobody was asked for what does not exist, nothing is half done.
 pub fn story(tell: impl AsyncFnOnce(&mut World)) {
     story_with(&[], tell);
@@ -243,7 +251,7 @@ impl World {
     }
 
     pub fn engine(&self) -> &Engine {
-        &self.bot.as_ref().expect("the bot runs").engine
+        &self.bot().engine
     }
 
     pub fn store(&self) -> &Store {
